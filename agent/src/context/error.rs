@@ -1,0 +1,41 @@
+//! How a function fails. Each kind is one of Salt's exceptions; `returns/` words it for the master.
+
+/// A failed function.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The command or operation failed (`CommandExecutionError`): `ERROR: …`.
+    #[error("{0}")]
+    Execution(String),
+    /// The function was misused (`SaltInvocationError` and other Salt errors): `ERROR executing 'fun': …`.
+    #[error("{0}")]
+    Invocation(String),
+    /// Wrong number or names of arguments (`TypeError`): `Passed invalid arguments to fun: …`.
+    #[error("{0}")]
+    Arguments(String),
+    /// A program that it needs is not installed (`CommandNotFoundError`).
+    #[error("{0}")]
+    MissingCommand(String),
+    /// No such function here: `'fun' is not available.`
+    #[error("'{0}' is not available.")]
+    NotAvailable(String),
+    /// Anything else, as an exception would be: class and message.
+    #[error("{kind}: {message}")]
+    Exception {
+        /// Python's class name for it.
+        kind: &'static str,
+        /// Its message.
+        message: String,
+    },
+}
+
+impl Error {
+    /// A failed operation.
+    pub fn execution(text: impl Into<String>) -> Self {
+        Self::Execution(text.into())
+    }
+
+    /// A misuse.
+    pub fn invocation(text: impl Into<String>) -> Self {
+        Self::Invocation(text.into())
+    }
+}

@@ -1,0 +1,17 @@
+//! The agent: an ordinary minion to its master, a guest that cannot be lost to its operator.
+//!
+//! ```text
+//! host → config → identity → keys → transport → session
+//! host → config → grains → context → fileclient, pillar → render → states → highstate
+//!      → modules → schedule, mine → dispatch → returns      (jobs in, returns out)
+//! remaster: a pure table beside them; `supervisor`, where everything meets, feeds it and runs its effects
+//! ```
+//!
+//! A folder may use those before it in `tests/layers.rs`, which fails on an arrow that points back.
+//! A session never sees a module, a module never sees a socket.
+
+pub mod config;
+pub mod context;
+pub mod host;
+pub mod modules;
+pub mod states;

@@ -1,0 +1,3 @@
+//! `salt-agent`: arguments, logging, config, run, exit code.
+
+fn main() {}

@@ -1,0 +1,102 @@
+//! State modules, one file per Salt state module; the same one-file rule as `modules/`. A state checks,
+//! then applies, reports its changes, and in test mode stops after the check. States and modules are
+//! two thin faces on `host/`: a state never calls a module and spawns no process itself.
+
+pub mod test;
+
+use salt_wire::{Map, Value};
+
+use crate::context::{Args, Context, Error};
+
+/// One state function.
+pub struct State {
+    /// `module.function`.
+    pub name: &'static str,
+    /// Its parameters, as Python writes them; `name` is the first.
+    pub signature: &'static str,
+    /// What `sys.state_doc` prints.
+    pub doc: &'static str,
+    /// The code. `Run::test` says whether it may change anything.
+    pub run: fn(&Context, &Run<'_>) -> Result<Outcome, Error>,
+}
+
+/// One call of a state function.
+pub struct Run<'a> {
+    /// Bound arguments.
+    pub args: &'a Args,
+    /// Only say what would change.
+    pub test: bool,
+    /// The whole low chunk: `__id__`, `__sls__`, `__env__`, `fun`, requisites.
+    pub chunk: &'a Map,
+}
+
+/// What a state reports.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// True: as wanted. False: failed. `None`: would change, in test mode.
+    pub result: Option<bool>,
+    /// What changed.
+    pub changes: Map,
+    /// In words, as Salt words it.
+    pub comment: String,
+    /// Further keys of the return, such as `warnings`.
+    pub extra: Map,
+}
+
+impl Outcome {
+    /// As wanted, nothing changed.
+    pub fn unchanged(comment: impl Into<String>) -> Self {
+        Self {
+            result: Some(true),
+            comment: comment.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Done, with these changes.
+    pub fn changed(changes: Map, comment: impl Into<String>) -> Self {
+        Self {
+            result: Some(true),
+            changes,
+            comment: comment.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Would change, in test mode.
+    pub fn would(changes: Map, comment: impl Into<String>) -> Self {
+        Self {
+            result: None,
+            changes,
+            comment: comment.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Failed.
+    pub fn failed(comment: impl Into<String>) -> Self {
+        Self {
+            result: Some(false),
+            comment: comment.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The value of one key of the return, for requisites.
+    pub fn has_changes(&self) -> bool {
+        self.changes.values().any(Value::is_truthy) || !self.changes.is_empty()
+    }
+}
+
+/// Every module's rows.
+const ALL: &[&[State]] = &[test::STATES];
+
+/// All state functions, module by module.
+pub fn all() -> impl Iterator<Item = &'static State> {
+    ALL.iter().copied().flatten()
+}
+
+/// The state function of this name.
+pub fn find(name: &str) -> Option<&'static State> {
+    all().find(|s| s.name == name)
+}

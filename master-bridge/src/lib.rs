@@ -1,0 +1,1 @@
+//! The bridge: keys, remastering and OpenStack, from the master's side.

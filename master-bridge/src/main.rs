@@ -1,0 +1,3 @@
+//! `master-bridge`: the master's side.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Jinja as Salt renders it, with Python's value semantics.

@@ -1,0 +1,8 @@
+//! Salt's minion protocol: bytes and meaning, without sockets, clock or files.
+//!
+//! A caller hands in received bytes, the time and a source of randomness; what comes back are bytes to
+//! send and typed events. See each folder for its part.
+
+pub mod value;
+
+pub use value::{Map, Value};

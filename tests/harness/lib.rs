@@ -1,0 +1,1 @@
+//! What suites share: real masters, a fake one, waits with deadlines.
