@@ -1,1 +1,31 @@
-//! What suites share: real masters, a fake one, waits with deadlines.
+//! What the suites share: real masters and minions of three releases, our own programs, waits with
+//! deadlines. Helpers only, no tests.
+//!
+//! Every server of a test gets a loopback address of its own, so that all can use Salt's ports and no
+//! two tests ever meet. What a test starts ends with it, by process id.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a failed unwrap in a test is a failed test"
+)]
+
+mod address;
+mod agent;
+mod bin;
+mod master;
+mod minion;
+mod process;
+mod release;
+mod wait;
+
+pub use address::{Address, next_address};
+pub use agent::Agent;
+pub use bin::bin;
+pub use master::{Master, MasterBuilder};
+pub use minion::Minion;
+pub use process::{Finished, Process};
+pub use release::{RELEASES, Release};
+pub use wait::{until, until_some};

@@ -1,0 +1,131 @@
+//! Our agent, as a process in a directory of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::{Finished, Process, bin, until};
+
+/// A `salt-agent run` and its files.
+pub struct Agent {
+    /// Its minion id.
+    pub id: String,
+    dir: TempDir,
+    process: Option<Process>,
+}
+
+impl Agent {
+    /// Writes the configuration and starts nothing.
+    pub fn prepare(id: &str, master: &str, config: &str) -> Self {
+        let dir = TempDir::with_prefix("sa-").unwrap();
+        let agent = Self {
+            id: id.to_owned(),
+            dir,
+            process: None,
+        };
+        agent.configure(&format!("master: {master}\n{config}"));
+        agent
+    }
+
+    /// Starts an agent that trusts the master it finds: for tests that are not about trust.
+    pub fn start(id: &str, master: &str, config: &str) -> Self {
+        let mut agent = Self::prepare(
+            id,
+            master,
+            &format!("agent: {{trust: first-use}}\n{config}"),
+        );
+        agent.run();
+        agent
+    }
+
+    /// Writes the `minion` file anew; directories and id are added.
+    pub fn configure(&self, config: &str) {
+        let root = self.dir().display().to_string();
+        let etc = self.config_dir();
+        fs::create_dir_all(etc.join("minion.d")).unwrap();
+        fs::write(
+            etc.join("minion"),
+            format!(
+                "id: {}\nroot_dir: {root}\npki_dir: {root}/etc/salt/pki/minion\n\
+                 conf_file: {root}/etc/salt/minion\nacceptance_wait_time: 1\n{config}\n",
+                self.id
+            ),
+        )
+        .unwrap();
+    }
+
+    /// The directory with everything of this agent.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What `-c` takes.
+    pub fn config_dir(&self) -> PathBuf {
+        self.dir().join("etc/salt")
+    }
+
+    /// Starts `salt-agent run`.
+    pub fn run(&mut self) {
+        let log = self.dir().join("agent.out");
+        self.process = Some(Process::start(
+            Command::new(bin("salt-agent"))
+                .arg("run")
+                .arg("-c")
+                .arg(self.config_dir()),
+            &log,
+        ));
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("the agent runs")
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir().join("agent.out")).unwrap_or_default()
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Waits for the line that says it is ready.
+    pub fn wait_ready(&mut self) {
+        self.wait_log(60, "Minion is ready");
+    }
+
+    /// Waits for a piece of its log; fails at once if the agent ended.
+    pub fn wait_log(&mut self, seconds: u64, piece: &str) {
+        until(
+            seconds,
+            &format!("{piece:?} in the log of {}", self.id),
+            || {
+                if self.log().contains(piece) {
+                    return true;
+                }
+                let code = self.process().ended();
+                assert!(
+                    code.is_none(),
+                    "the agent ended with {code:?}:\n{}",
+                    self.log()
+                );
+                false
+            },
+        );
+    }
+
+    /// Runs another command of the binary on this agent's configuration.
+    pub fn command(&self, command: &str, args: &[&str]) -> Finished {
+        Finished::run(
+            Command::new(bin("salt-agent"))
+                .arg(command)
+                .arg("-c")
+                .arg(self.config_dir())
+                .args(args),
+        )
+    }
+}
