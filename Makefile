@@ -1,0 +1,76 @@
+# Everything that this project can be told to do. Each target installs what it needs, then does its whole job.
+
+CACHE  ?= $(HOME)/.cache/salt-agent
+VENVS  := $(CACHE)/venv
+TOOLS  := $(CACHE)/tools/bin
+SALT   := 3008.3 3007.15 3006.28
+CARGO  ?= cargo
+
+export SALT_AGENT_VENVS := $(VENVS)
+export PATH := $(TOOLS):$(PATH)
+
+# Seconds that each fuzz target runs in `make test`, and each master is soaked in `make soak`.
+FUZZ_SECONDS ?= 10
+SOAK_SECONDS ?= 600
+
+.PHONY: help
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: packages venvs ## Show the main job on two real salt-masters, in a few minutes
+	$(CARGO) build --release --quiet --package salt-agent --package master-bridge --package harness --bin salt-agent --bin master-bridge --bin demo
+	target/release/demo
+
+.PHONY: test
+test: packages venvs fuzz ## Run every test, against real masters of three releases
+	$(CARGO) build --workspace
+	$(CARGO) test --workspace --no-fail-fast
+
+.PHONY: lint
+lint: packages tools ## Check format, lints, docs, dependencies and units
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --quiet
+	tests/setup/deny.sh
+	tests/setup/units.sh
+
+.PHONY: fuzz
+fuzz: tools ## Run each fuzz target for FUZZ_SECONDS
+	tests/setup/fuzz.sh $(FUZZ_SECONDS)
+
+.PHONY: soak
+soak: packages venvs ## Hold a session to each stock master for SOAK_SECONDS at 20 publications a second
+	$(CARGO) build --workspace
+	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --package harness --test soak -- --nocapture
+
+.PHONY: bench
+bench: packages venvs ## Measure beside salt-minion in one run: memory, start, ping, stop, size, highstate
+	$(CARGO) build --release --quiet --package salt-agent --package harness --bin salt-agent --bin bench
+	target/release/bench
+
+.PHONY: doc
+doc: ## Build the reference of the libraries and the man pages
+	$(CARGO) doc --workspace --no-deps
+	$(CARGO) build --package salt-agent --package master-bridge
+	mkdir -p target/man
+	target/debug/salt-agent man target/man
+	target/debug/master-bridge man target/man
+
+# What the targets above need.
+
+.PHONY: packages
+packages:
+	@tests/setup/packages.sh
+
+.PHONY: venvs
+venvs: $(SALT:%=$(VENVS)/%/.ready)
+
+$(VENVS)/%/.ready: tests/setup/venv.sh
+	tests/setup/venv.sh $* $(VENVS)/$*
+
+.PHONY: tools
+tools: $(TOOLS)/cargo-deny $(TOOLS)/cargo-fuzz
+
+$(TOOLS)/%:
+	$(CARGO) install --quiet --locked --root $(CACHE)/tools $*
