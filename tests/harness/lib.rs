@@ -15,6 +15,8 @@
 mod address;
 mod agent;
 mod bin;
+mod client;
+mod events;
 mod master;
 mod minion;
 mod process;
@@ -24,6 +26,8 @@ mod wait;
 pub use address::{Address, next_address};
 pub use agent::Agent;
 pub use bin::bin;
+pub use client::Client;
+pub use events::{Event, Events};
 pub use master::{Master, MasterBuilder};
 pub use minion::Minion;
 pub use process::{Finished, Process};

@@ -1,0 +1,127 @@
+//! `make bench`: our agent beside salt-minion of the same release, one master, one run, medians.
+//!
+//! Both are measured from outside by the same means: the master's event bus, a resident `LocalClient`
+//! and `/proc`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a program for people at a terminal; a failed step ends it"
+)]
+
+mod proc;
+mod subject;
+
+use std::time::Duration;
+
+use harness::{Client, Events, Master, Release};
+use serde_json::json;
+
+use crate::subject::Subject;
+
+const RELEASE: Release = Release::V3008;
+const STARTS: usize = 5;
+const PINGS: usize = 50;
+const FILES: usize = 300;
+const STATE_RUNS: usize = 3;
+
+/// One line of the report.
+struct Row {
+    what: &'static str,
+    unit: &'static str,
+    target: f64,
+    minion: f64,
+    agent: f64,
+}
+
+fn main() {
+    assert!(RELEASE.is_installed(), "run `make venvs`");
+    println!("starting salt-master {RELEASE}; both subjects join it in turn");
+    let master = Master::of(RELEASE)
+        .auto_accept()
+        .file("srv/salt/big.sls", &big_state())
+        .start();
+    let events = Events::of(&master);
+    let mut client = Client::of(&master);
+    let minion = measure(&mut Subject::minion(&master), &events, &mut client);
+    let agent = measure(&mut Subject::agent(&master), &events, &mut client);
+    report(&minion, &agent);
+}
+
+/// A state of many files below a directory that each run gets anew.
+fn big_state() -> String {
+    format!(
+        "{{% for i in range({FILES}) %}}\n{{{{ pillar['into'] }}}}/f{{{{ i }}}}:\n  file.managed:\n    - makedirs: True\n    - contents: \"line {{{{ i }}}}\"\n{{% endfor %}}\n"
+    )
+}
+
+/// What one subject came to, in the order of the report.
+type Figures = [(&'static str, &'static str, f64, f64); 7];
+
+fn measure(subject: &mut Subject, events: &Events, client: &mut Client) -> Figures {
+    println!("measuring {}", subject.name());
+    let (mut starts, mut stops) = (Vec::new(), Vec::new());
+    for round in 0..STARTS {
+        starts.push(subject.start(events));
+        if round + 1 < STARTS {
+            stops.push(subject.stop());
+        }
+    }
+    let id = subject.id().to_owned();
+    let pings: Vec<_> = (0..PINGS)
+        .map(|_| {
+            let (ret, took) = client.call(&id, "test.ping", json!([]), json!({}));
+            assert_eq!(ret, true, "{id} did not answer");
+            took
+        })
+        .collect();
+    let idle = subject.idle(Duration::from_secs(20));
+    let states: Vec<_> = (0..STATE_RUNS)
+        .map(|_| subject.state_run(client, FILES))
+        .collect();
+    stops.push(subject.stop());
+    [
+        ("memory at rest", "MiB", 12.0, idle.mebibytes),
+        ("start to ready", "ms", 10.0, median(starts)),
+        ("test.ping round trip", "ms", 5.0, median(pings)),
+        ("stop", "ms", 20.0, median(stops)),
+        ("CPU at rest", "ms/s", 1.0, idle.cpu_ms_per_second),
+        ("installed size", "MiB", 15.0, subject.installed_mebibytes()),
+        ("state of 300 files", "ms", 8.0, median(states)),
+    ]
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64() * 1000.0
+}
+
+fn report(minion: &Figures, agent: &Figures) {
+    println!();
+    println!(
+        "{:<22}{:>14}{:>14}  {:>8}  target",
+        "median", "salt-minion", "salt-agent", "ratio"
+    );
+    for (m, a) in minion.iter().zip(agent) {
+        let row = Row {
+            what: m.0,
+            unit: m.1,
+            target: m.2,
+            minion: m.3,
+            agent: a.3,
+        };
+        let ratio = row.minion / row.agent.max(0.001);
+        println!(
+            "{:<22}{:>14.1}{:>14.1}  {:>7.1}x  {} {}",
+            format!("{} ({})", row.what, row.unit),
+            row.minion,
+            row.agent,
+            ratio,
+            if ratio >= row.target { "≥" } else { "MISSED" },
+            row.target,
+        );
+    }
+    println!(
+        "\n{STARTS} starts, {PINGS} pings, {STATE_RUNS} state runs of each; from outside, on the same master"
+    );
+}

@@ -1,0 +1,86 @@
+//! What a master says on its event bus, as `salt-run state.event` prints it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::{Master, until, until_some};
+
+/// One event.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Its tag.
+    pub tag: String,
+    /// Its data.
+    pub data: Value,
+    /// When it was read here.
+    pub at: Instant,
+}
+
+/// Everything on the bus since this was made.
+pub struct Events {
+    child: Child,
+    seen: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Events {
+    /// Listens; returns when the first event of our own came through, so that none after it is missed.
+    pub fn of(master: &Master) -> Self {
+        let mut child = Command::new(master.release.program("salt-run"))
+            .arg("-c")
+            .arg(master.config_dir())
+            .args(["state.event", "pretty=False"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("salt-run starts");
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sink = seen.clone();
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let Some((tag, data)) = line.split_once('\t') else {
+                    continue;
+                };
+                let event = Event {
+                    tag: tag.to_owned(),
+                    data: serde_json::from_str(data).unwrap_or(Value::Null),
+                    at: Instant::now(),
+                };
+                sink.lock().unwrap().push(event);
+            }
+        });
+        let events = Self { child, seen };
+        until(60, "the event bus to be heard", || {
+            // Any runner call makes events.
+            master.run("salt-run", &["test.arg", "heard"]);
+            !events.seen.lock().unwrap().is_empty()
+        });
+        events
+    }
+
+    /// All events so far.
+    pub fn all(&self) -> Vec<Event> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Waits for an event with this tag that came after `since`.
+    pub fn wait(&self, seconds: u64, tag: &str, since: Instant) -> Event {
+        until_some(seconds, &format!("the event {tag}"), || {
+            self.all()
+                .into_iter()
+                .find(|e| e.tag == tag && e.at >= since)
+        })
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
