@@ -4,5 +4,6 @@
 //! send and typed events. See each folder for its part.
 
 pub mod value;
+pub mod zmtp;
 
 pub use value::{Map, Value};
