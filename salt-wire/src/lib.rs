@@ -3,6 +3,7 @@
 //! A caller hands in received bytes, the time and a source of randomness; what comes back are bytes to
 //! send and typed events. See each folder for its part.
 
+pub mod order;
 pub mod value;
 pub mod zmtp;
 
