@@ -3,8 +3,12 @@
 //! A caller hands in received bytes, the time and a source of randomness; what comes back are bytes to
 //! send and typed events. See each folder for its part.
 
+pub mod crypto;
+pub mod error;
+pub mod ids;
 pub mod order;
 pub mod value;
 pub mod zmtp;
 
+pub use error::{Error, Fault, Reason};
 pub use value::{Map, Value};
