@@ -12,6 +12,10 @@
 
 pub mod config;
 pub mod context;
+pub mod fileclient;
+pub mod fnmatch;
 pub mod host;
 pub mod modules;
 pub mod states;
+#[cfg(test)]
+mod testing;

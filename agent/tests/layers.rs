@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// A folder may use those before it. One line of a new folder goes where its arrows say.
 const ORDER: &[&str] = &[
+    "fnmatch",
     "host",
     "config",
     "identity",
@@ -56,6 +57,13 @@ fn arrows_point_one_way() {
     let mut wrong = Vec::new();
     for file in rust_files(&src) {
         let relative = file.strip_prefix(&src).unwrap();
+        // Tests in files of their own, and what they share, may use everything.
+        if matches!(
+            file.file_stem().and_then(|s| s.to_str()),
+            Some("tests" | "testing")
+        ) {
+            continue;
+        }
         let Some(room) = room(relative) else { continue };
         let from = position(&room).unwrap_or_else(|| {
             panic!(

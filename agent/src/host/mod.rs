@@ -4,6 +4,7 @@
 //! One more capability is one more file here.
 
 pub mod cancel;
+pub mod digest;
 pub mod exec;
 pub mod fs;
 

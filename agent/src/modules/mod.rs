@@ -2,6 +2,7 @@
 //! [`all`] lists the slices. A new function touches its own file; a new module, its file and two lines here.
 //! Lookup, `sys.doc`, `sys.argspec` and the reference pages all read that one list.
 
+pub mod cp;
 pub mod test;
 
 use crate::context::{Args, Context, Result};
@@ -19,7 +20,7 @@ pub struct Function {
 }
 
 /// Every module's rows.
-const ALL: &[&[Function]] = &[test::FUNCTIONS];
+const ALL: &[&[Function]] = &[cp::FUNCTIONS, test::FUNCTIONS];
 
 /// All functions, module by module.
 pub fn all() -> impl Iterator<Item = &'static Function> {

@@ -1,0 +1,70 @@
+//! What unit tests share: a context that needs no daemon around it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use salt_wire::{Map, Value};
+
+use crate::config::Settings;
+use crate::context::{Context, Error, Facts, Functions, Job, Minion, Result, Signature};
+use crate::host::Host;
+use crate::modules;
+
+/// A context without a master below `root`: `cache` is its cachedir, `opts` its options.
+pub(crate) fn context(root: &Path, opts: Map) -> Context {
+    let mut opts = opts;
+    opts.insert("id".into(), "minion".into());
+    opts.insert("file_client".into(), "local".into());
+    Context {
+        host: Host::real(),
+        settings: Arc::new(Settings {
+            config_dir: root.to_path_buf(),
+            id: "minion".to_owned(),
+            pki_dir: root.join("pki"),
+            cachedir: root.join("cache"),
+            opts,
+        }),
+        facts: Arc::new(Facts::default()),
+        job: Arc::new(Job::default()),
+        master: None,
+        functions: Arc::new(Native),
+        minion: Arc::new(Nobody),
+    }
+}
+
+/// All native functions.
+pub(crate) struct Native;
+
+impl Functions for Native {
+    fn call(&self, ctx: &Context, fun: &str, args: &[Value], kwargs: &Map) -> Result {
+        let function = modules::find(fun).ok_or_else(|| Error::NotAvailable(fun.to_owned()))?;
+        let signature = Signature::parse(function.signature).map_err(Error::execution)?;
+        (function.run)(ctx, &signature.bind(fun, args, kwargs)?)
+    }
+
+    fn has(&self, fun: &str) -> bool {
+        modules::find(fun).is_some()
+    }
+}
+
+/// No daemon.
+pub(crate) struct Nobody;
+
+impl Minion for Nobody {
+    fn running(&self) -> Vec<Map> {
+        Vec::new()
+    }
+    fn signal_job(&self, _: &str, _: i32) -> Option<String> {
+        None
+    }
+    fn refresh_grains(&self, _: &Context) -> Result<()> {
+        Ok(())
+    }
+    fn refresh_pillar(&self, _: &Context) -> Result<()> {
+        Ok(())
+    }
+    fn fire(&self, _: &str, _: Map) {}
+    fn service(&self, _: &str, _: Map) -> Result {
+        Ok(Value::Null)
+    }
+}
