@@ -19,3 +19,4 @@ pub mod modules;
 pub mod states;
 #[cfg(test)]
 mod testing;
+pub mod transport;

@@ -169,6 +169,11 @@ impl Connection {
         (!self.out.is_empty()).then(|| std::mem::take(&mut self.out))
     }
 
+    /// How many bytes [`Self::transmit`] would give: answers that pile up when the peer does not read.
+    pub const fn pending(&self) -> usize {
+        self.out.len()
+    }
+
     /// Sends one request; its reply is the next message.
     pub fn request(&mut self, body: &[u8]) -> Result<(), Error> {
         if self.role != Role::Req || self.peer().is_none() {
