@@ -13,17 +13,14 @@ use crate::modules;
 /// A context without a master below `root`: `cache` is its cachedir, `opts` its options.
 pub(crate) fn context(root: &Path, opts: Map) -> Context {
     let mut opts = opts;
-    opts.insert("id".into(), "minion".into());
-    opts.insert("file_client".into(), "local".into());
+    opts.entry("file_client".into())
+        .or_insert_with(|| "local".into());
+    for (key, dir) in [("pki_dir", "pki"), ("cachedir", "cache")] {
+        opts.insert(key.into(), root.join(dir).display().to_string().into());
+    }
     Context {
         host: Host::real(),
-        settings: Arc::new(Settings {
-            config_dir: root.to_path_buf(),
-            id: "minion".to_owned(),
-            pki_dir: root.join("pki"),
-            cachedir: root.join("cache"),
-            opts,
-        }),
+        settings: Arc::new(Settings::from_overrides(root, "minion", opts).unwrap()),
         facts: Arc::new(Facts::default()),
         job: Arc::new(Job::default()),
         master: None,

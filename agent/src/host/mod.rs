@@ -3,6 +3,7 @@
 //!
 //! One more capability is one more file here.
 
+pub mod account;
 pub mod cancel;
 pub mod digest;
 pub mod exec;

@@ -1,0 +1,280 @@
+//! The `agent:` mapping: what a salt-minion does not have. Unknown keys in it are errors.
+//!
+//! One more setting: a row in [`KEYS`], a field here, a line in [`Agent::read`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use salt_wire::crypto::OrderPublicKey;
+use salt_wire::{Map, Value};
+
+use super::error::Error;
+use super::reader::Reader;
+
+/// Every key below `agent:`, with the path of nested ones, and what it is for.
+pub const KEYS: &[(&str, &str)] = &[
+    (
+        "trust",
+        "`pinned` (default) or `first-use`: whether an unknown master's key is taken",
+    ),
+    (
+        "dead_after",
+        "silence of a connection after which it counts as lost (15s)",
+    ),
+    (
+        "profile",
+        "`full` (default) or `bootstrap`: what masters may call",
+    ),
+    (
+        "allow",
+        "functions that masters may call besides the profile's, as globs",
+    ),
+    ("deny", "functions that masters may not call, as globs"),
+    (
+        "order_keys",
+        "Ed25519 public keys, base64, whose signed remaster orders are obeyed",
+    ),
+    (
+        "orphaned_after",
+        "no master for this long: look for an order elsewhere (off)",
+    ),
+    ("max_jobs", "jobs that run at the same time (64)"),
+    (
+        "unsigned_auth",
+        "true: take the unsigned authentication of masters before 3005",
+    ),
+    (
+        "spool:max_size",
+        "bytes of returns kept on disk while no master takes them (256MiB)",
+    ),
+    (
+        "spool:max_age",
+        "age at which a kept return is given up (7d)",
+    ),
+    ("spool:max_entries", "number of returns kept (10000)"),
+    (
+        "identity:sources",
+        "what tells this machine from its clones, in order: `config_drive`, `metadata`, `machine`",
+    ),
+    ("identity:metadata_url", "address of the metadata service"),
+    (
+        "control:socket",
+        "path of the control socket (control.sock in the cache directory)",
+    ),
+    (
+        "compat:python",
+        "Python that has Salt installed, for functions that are not native",
+    ),
+    ("compat:enabled", "false: never start Python"),
+];
+
+/// Whether an unknown master's key is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trust {
+    /// Only a key that was pinned before.
+    #[default]
+    Pinned,
+    /// The first key seen, as a salt-minion does.
+    FirstUse,
+}
+
+/// What masters may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// Everything that the agent can do.
+    #[default]
+    Full,
+    /// Least authority: look, remaster and run the highstate.
+    Bootstrap,
+}
+
+/// Limits of the returns kept on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpoolLimits {
+    /// All returns together, in bytes.
+    pub max_size: u64,
+    /// How old one may become.
+    pub max_age: Duration,
+    /// How many.
+    pub max_entries: usize,
+}
+
+/// A rung of the ladder that tells which machine this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentitySource {
+    /// The instance id on the config drive.
+    ConfigDrive,
+    /// The instance id from the metadata service.
+    Metadata,
+    /// The DMI product uuid and the machine id.
+    Machine,
+}
+
+/// The settings below `agent:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// Whether an unknown master's key is taken.
+    pub trust: Trust,
+    /// Silence after which a connection counts as lost.
+    pub dead_after: Duration,
+    /// What masters may call.
+    pub profile: Profile,
+    /// Globs of functions allowed on top of the profile.
+    pub allow: Vec<String>,
+    /// Globs of functions never allowed.
+    pub deny: Vec<String>,
+    /// Operators' keys for signed orders.
+    pub order_keys: Vec<OrderPublicKey>,
+    /// Time without any master after which orders are looked for elsewhere.
+    pub orphaned_after: Option<Duration>,
+    /// Jobs side by side.
+    pub max_jobs: usize,
+    /// Takes unsigned authentication replies of masters of the past.
+    pub unsigned_auth: bool,
+    /// Limits of the returns kept on disk.
+    pub spool: SpoolLimits,
+    /// What tells this machine from its clones, in order.
+    pub identity_sources: Vec<IdentitySource>,
+    /// The metadata service.
+    pub metadata_url: String,
+    /// Where the control socket is, when not in the cache directory.
+    pub control_socket: Option<PathBuf>,
+    /// The Python to use for functions that are not native.
+    pub compat_python: Option<PathBuf>,
+    /// Whether Python may be started at all.
+    pub compat_enabled: bool,
+}
+
+impl Agent {
+    pub(super) fn read(top: Reader<'_>) -> Result<Self, Error> {
+        let map = top.map("agent")?;
+        if let Some((key, hint)) = unknown_key(&map) {
+            return Err(Error::UnknownAgentKey {
+                origin: top.origin(&format!("agent:{key}")),
+                key,
+                hint,
+            });
+        }
+        let agent = top.inside(&map, "agent:");
+        let spool_map = agent.map("spool")?;
+        let spool = agent.inside(&spool_map, "agent:spool:");
+        let identity_map = agent.map("identity")?;
+        let identity = agent.inside(&identity_map, "agent:identity:");
+        let control_map = agent.map("control")?;
+        let control = agent.inside(&control_map, "agent:control:");
+        let compat_map = agent.map("compat")?;
+        let compat = agent.inside(&compat_map, "agent:compat:");
+        let trust = [("pinned", Trust::Pinned), ("first-use", Trust::FirstUse)];
+        let profile = [("full", Profile::Full), ("bootstrap", Profile::Bootstrap)];
+        let dead_after = agent
+            .duration("dead_after")?
+            .unwrap_or(Duration::from_secs(15));
+        if dead_after < Duration::from_secs(1) {
+            return Err(agent.wrong("dead_after", "1s or more", format!("{dead_after:?}")));
+        }
+        Ok(Self {
+            trust: agent.word("trust", &trust)?.unwrap_or_default(),
+            dead_after,
+            profile: agent.word("profile", &profile)?.unwrap_or_default(),
+            allow: agent.texts("allow")?,
+            deny: agent.texts("deny")?,
+            order_keys: order_keys(agent)?,
+            orphaned_after: agent.duration("orphaned_after")?,
+            max_jobs: positive(agent, "max_jobs", 64)?,
+            unsigned_auth: agent.flag("unsigned_auth")?,
+            spool: SpoolLimits {
+                max_size: spool.size("max_size")?.unwrap_or(256 << 20),
+                max_age: spool
+                    .duration("max_age")?
+                    .unwrap_or(Duration::from_secs(7 * 86400)),
+                max_entries: positive(spool, "max_entries", 10_000)?,
+            },
+            identity_sources: identity_sources(identity)?,
+            metadata_url: identity
+                .some_text("metadata_url")?
+                .unwrap_or_else(|| "http://169.254.169.254".to_owned()),
+            control_socket: control.some_text("socket")?.map(PathBuf::from),
+            compat_python: compat.some_text("python")?.map(PathBuf::from),
+            compat_enabled: compat.raw("enabled").is_none() || compat.flag("enabled")?,
+        })
+    }
+}
+
+fn positive(reader: Reader<'_>, key: &str, default: usize) -> Result<usize, Error> {
+    if reader.raw(key).is_none() {
+        return Ok(default);
+    }
+    let number = reader.number(key, "a number, 1 or more")?;
+    if number == 0 {
+        return Err(reader.wrong(key, "a number, 1 or more", "0"));
+    }
+    Ok(number)
+}
+
+fn order_keys(agent: Reader<'_>) -> Result<Vec<OrderPublicKey>, Error> {
+    let expected = "a list of Ed25519 public keys, each 32 bytes in base64";
+    agent
+        .texts("order_keys")?
+        .iter()
+        .map(|text| {
+            text.parse()
+                .map_err(|_| agent.wrong("order_keys", expected, format!("\"{text}\"")))
+        })
+        .collect()
+}
+
+fn identity_sources(identity: Reader<'_>) -> Result<Vec<IdentitySource>, Error> {
+    const SOURCES: [(&str, IdentitySource); 3] = [
+        ("config_drive", IdentitySource::ConfigDrive),
+        ("metadata", IdentitySource::Metadata),
+        ("machine", IdentitySource::Machine),
+    ];
+    if identity.raw("sources").is_none() {
+        return Ok(SOURCES.map(|(_, source)| source).to_vec());
+    }
+    identity
+        .texts("sources")?
+        .iter()
+        .map(|name| {
+            let found = SOURCES.iter().find(|(word, _)| word == name);
+            found.map(|(_, source)| *source).ok_or_else(|| {
+                let expected = "a list of `config_drive`, `metadata` and `machine`";
+                identity.wrong("sources", expected, format!("\"{name}\""))
+            })
+        })
+        .collect()
+}
+
+/// The first key below `agent:` that does not exist, with its path, and the known key nearest to it.
+fn unknown_key(agent: &Map) -> Option<(String, Option<String>)> {
+    for (key, value) in agent {
+        let name = key
+            .as_str()
+            .map_or_else(|| format!("{key:?}"), str::to_owned);
+        let group = format!("{name}:");
+        let is_group = KEYS.iter().any(|(k, _)| k.starts_with(&group));
+        match value {
+            Value::Map(inner) if is_group => {
+                let wrong = inner
+                    .keys()
+                    .map(|k| format!("{group}{}", k.as_str().unwrap_or("?")))
+                    .find(|path| KEYS.iter().all(|(k, _)| k != path));
+                if let Some(path) = wrong {
+                    let near = nearest(&path);
+                    return Some((path, near));
+                }
+            }
+            _ if is_group || KEYS.iter().any(|(k, _)| *k == name) => {}
+            _ => {
+                let near = nearest(&name);
+                return Some((name, near));
+            }
+        }
+    }
+    None
+}
+
+fn nearest(wrong: &str) -> Option<String> {
+    let names = KEYS.iter().map(|(k, _)| *k);
+    super::nearest(wrong, names).map(str::to_owned)
+}
