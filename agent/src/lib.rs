@@ -14,6 +14,7 @@ pub mod config;
 pub mod context;
 pub mod fileclient;
 pub mod fnmatch;
+pub mod grains;
 pub mod host;
 pub mod modules;
 pub mod states;

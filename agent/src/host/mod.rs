@@ -6,8 +6,12 @@
 pub mod account;
 pub mod cancel;
 pub mod digest;
+pub mod env;
 pub mod exec;
 pub mod fs;
+pub mod net;
+pub mod netlink;
+pub mod shlex;
 
 use std::sync::Arc;
 
