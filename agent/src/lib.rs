@@ -17,6 +17,7 @@ pub mod fnmatch;
 pub mod grains;
 pub mod host;
 pub mod modules;
+pub mod remaster;
 pub mod states;
 #[cfg(test)]
 mod testing;
