@@ -12,6 +12,7 @@
 
 pub mod config;
 pub mod context;
+pub mod control;
 pub mod fileclient;
 pub mod fnmatch;
 pub mod grains;
