@@ -17,6 +17,7 @@ pub mod fileclient;
 pub mod fnmatch;
 pub mod grains;
 pub mod host;
+pub mod identity;
 pub mod modules;
 pub mod remaster;
 pub mod states;
