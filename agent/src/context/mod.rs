@@ -1,8 +1,10 @@
 //! What one running function may see and touch: the machine, the settings, grains and pillar, its job,
 //! its master, and the daemon's own services. Functions are synchronous; each runs on a thread of its own.
 
+pub mod arguments;
 pub mod error;
 pub mod job;
+pub mod python;
 pub mod signature;
 
 use std::sync::{Arc, PoisonError, RwLock};

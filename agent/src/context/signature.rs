@@ -5,7 +5,7 @@
 
 use salt_wire::{Map, Value};
 
-use super::Error;
+use super::{Error, python};
 
 /// A parsed parameter list.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,41 +38,38 @@ impl Signature {
         Ok(signature)
     }
 
-    /// Binds arguments as Python would call the function; misfits read as Salt reports them.
+    /// Binds arguments as Python would call the function; a misfit reads as Python's `TypeError`.
     pub fn bind(&self, fun: &str, args: &[Value], kwargs: &Map) -> Result<Args, Error> {
         let short = fun.rsplit('.').next().unwrap_or(fun);
         let mut bound = Args::default();
-        let positional = args.len().min(self.params.len());
         for ((name, _), value) in self.params.iter().zip(args) {
             bound.named.insert(name.as_str().into(), value.clone());
+        }
+        let positional = bound.named.len();
+        for (key, value) in kwargs {
+            let name = key.as_str().unwrap_or_default();
+            match self.params.iter().position(|(p, _)| p == name) {
+                Some(at) if at < positional => {
+                    return Err(Error::Arguments(format!(
+                        "{short}() got multiple values for argument '{name}'"
+                    )));
+                }
+                Some(_) => drop(bound.named.insert(key.clone(), value.clone())),
+                None if self.kwargs.is_some() => {
+                    bound.extra.insert(key.clone(), value.clone());
+                }
+                None => {
+                    return Err(Error::Arguments(format!(
+                        "{short}() got an unexpected keyword argument '{name}'"
+                    )));
+                }
+            }
         }
         if args.len() > positional {
             if self.varargs.is_none() {
                 return Err(Error::Arguments(self.too_many(short, args.len())));
             }
             bound.rest = args[positional..].to_vec();
-        }
-        let mut unknown = Vec::new();
-        for (key, value) in kwargs {
-            let name = key.as_str().unwrap_or_default();
-            if let Some(at) = self.params.iter().position(|(p, _)| p == name) {
-                if at < positional {
-                    return Err(Error::Arguments(format!(
-                        "{short}() got multiple values for argument '{name}'"
-                    )));
-                }
-                bound.named.insert(key.clone(), value.clone());
-            } else if self.kwargs.is_some() {
-                bound.extra.insert(key.clone(), value.clone());
-            } else if !name.starts_with("__") {
-                unknown.push(format!("{name}={}", python_text(value)));
-            }
-        }
-        if !unknown.is_empty() {
-            return Err(Error::Invocation(format!(
-                "The following keyword arguments are not valid: {}",
-                unknown.join(", ")
-            )));
         }
         let mut missing = Vec::new();
         for (name, default) in &self.params {
@@ -91,6 +88,11 @@ impl Signature {
         } else {
             Err(Error::Arguments(missing_text(short, &missing)))
         }
+    }
+
+    /// Whether a keyword of this name finds a place.
+    pub fn takes(&self, name: &str) -> bool {
+        self.kwargs.is_some() || self.params.iter().any(|(p, _)| p == name)
     }
 
     fn too_many(&self, short: &str, given: usize) -> String {
@@ -146,7 +148,7 @@ impl Args {
         match self.get(name) {
             Value::Str(s) => Ok(s.clone()),
             Value::Int(i) => Ok(i.to_string()),
-            Value::Float(_) | Value::Bool(_) => Ok(python_text(self.get(name))),
+            Value::Float(_) | Value::Bool(_) => Ok(python::text(self.get(name))),
             other => Err(Error::Invocation(format!(
                 "argument '{name}' must be text, not {}",
                 kind(other)
@@ -179,17 +181,6 @@ pub fn kind(value: &Value) -> &'static str {
         Value::Bytes(_) => "bytes",
         Value::List(_) => "list",
         Value::Map(_) => "dict",
-    }
-}
-
-/// A scalar as Python's `str()` has it; containers in debug form.
-pub fn python_text(value: &Value) -> String {
-    match value {
-        Value::Null => "None".into(),
-        Value::Bool(true) => "True".into(),
-        Value::Bool(false) => "False".into(),
-        Value::Str(s) => s.clone(),
-        other => format!("{other:?}"),
     }
 }
 
@@ -266,7 +257,7 @@ mod tests {
         );
         assert_eq!(
             text(none.bind("test.ping", &[], &map! {"bogus" => 1})),
-            "The following keyword arguments are not valid: bogus=1"
+            "ping() got an unexpected keyword argument 'bogus'"
         );
         let two = Signature::parse("a, b, c=1").unwrap();
         assert_eq!(

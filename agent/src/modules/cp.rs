@@ -171,7 +171,7 @@ fn gzip(args: &Args) -> Result<Option<i64>> {
         Value::Null | Value::Bool(false) => Ok(None),
         Value::Int(0) => Ok(None),
         other => {
-            let text = crate::context::signature::python_text(other);
+            let text = crate::context::python::text(other);
             text.parse().map(Some).map_err(|_| Error::Exception {
                 kind: "ValueError",
                 message: format!("invalid literal for int() with base 10: '{text}'"),
