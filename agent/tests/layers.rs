@@ -19,6 +19,7 @@ const ORDER: &[&str] = &[
     "session",
     "grains",
     "context",
+    "targeting",
     "fileclient",
     "pillar",
     "render",
