@@ -43,6 +43,11 @@ impl Cancel {
         self.state().signal.is_some()
     }
 
+    /// The signal that ended it; TERM when none was given.
+    pub fn signal_given(&self) -> Signal {
+        self.state().signal.unwrap_or(Signal::SIGTERM)
+    }
+
     /// Sleeps for `time` or until cancelled; true when cancelled.
     pub fn sleep(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
