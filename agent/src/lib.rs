@@ -12,15 +12,16 @@
 
 pub mod config;
 pub mod context;
-pub mod control;
+pub mod dispatch;
 pub mod fileclient;
 pub mod fnmatch;
 pub mod grains;
 pub mod host;
-pub mod identity;
 pub mod modules;
 pub mod remaster;
+pub mod returns;
 pub mod states;
+pub mod targeting;
 #[cfg(test)]
 mod testing;
 pub mod transport;

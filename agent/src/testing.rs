@@ -7,6 +7,7 @@ use salt_wire::{Map, Value};
 
 use crate::config::Settings;
 use crate::context::{Context, Error, Facts, Functions, Job, Minion, Result, Signature};
+use crate::dispatch::Jobs;
 use crate::host::Host;
 use crate::modules;
 
@@ -53,6 +54,28 @@ impl Minion for Nobody {
     }
     fn signal_job(&self, _: &str, _: i32) -> Option<String> {
         None
+    }
+    fn refresh_grains(&self, _: &Context) -> Result<()> {
+        Ok(())
+    }
+    fn refresh_pillar(&self, _: &Context) -> Result<()> {
+        Ok(())
+    }
+    fn fire(&self, _: &str, _: Map) {}
+    fn service(&self, _: &str, _: Map) -> Result {
+        Ok(Value::Null)
+    }
+}
+
+/// A daemon that knows its jobs.
+pub(crate) struct Table(pub(crate) Arc<Jobs>);
+
+impl Minion for Table {
+    fn running(&self) -> Vec<Map> {
+        self.0.list()
+    }
+    fn signal_job(&self, jid: &str, signal: i32) -> Option<String> {
+        self.0.signal(jid, signal)
     }
     fn refresh_grains(&self, _: &Context) -> Result<()> {
         Ok(())

@@ -38,7 +38,8 @@ pub const KEYS: &[(&str, &str)] = &[
         "orphaned_after",
         "no master for this long: look for an order elsewhere (off)",
     ),
-    ("max_jobs", "jobs that run at the same time (64)"),
+    ("max_jobs", "jobs that run at the same time (256)"),
+    ("job_timeout", "a job that runs longer is ended (off)"),
     (
         "unsigned_auth",
         "true: take the unsigned authentication of masters before 3005",
@@ -129,6 +130,8 @@ pub struct Agent {
     pub orphaned_after: Option<Duration>,
     /// Jobs side by side.
     pub max_jobs: usize,
+    /// Longest run of a job.
+    pub job_timeout: Option<Duration>,
     /// Takes unsigned authentication replies of masters of the past.
     pub unsigned_auth: bool,
     /// Limits of the returns kept on disk.
@@ -180,7 +183,8 @@ impl Agent {
             deny: agent.texts("deny")?,
             order_keys: order_keys(agent)?,
             orphaned_after: agent.duration("orphaned_after")?,
-            max_jobs: positive(agent, "max_jobs", 64)?,
+            max_jobs: positive(agent, "max_jobs", 256)?,
+            job_timeout: agent.duration("job_timeout")?,
             unsigned_auth: agent.flag("unsigned_auth")?,
             spool: SpoolLimits {
                 max_size: spool.size("max_size")?.unwrap_or(256 << 20),

@@ -71,7 +71,6 @@
 //!
 //! <!-- end -->
 
-pub mod control;
 mod driver;
 mod effect;
 mod event;

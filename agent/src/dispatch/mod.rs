@@ -1,0 +1,190 @@
+//! From a publication to its return: does it target this minion, was it here already, may it run, and
+//! then its function on a thread of its own, its outcome in the spool.
+//!
+//! `crate::targeting` decides whether a job is ours, `guard.rs` whether it is allowed, `table.rs` keeps account
+//! of what runs and waits, `functions.rs` finds and calls the function, `run.rs` carries one job through.
+//! One more rule about what may run goes to `guard.rs`.
+
+pub mod functions;
+pub mod guard;
+mod run;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+
+use salt_wire::Value;
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
+
+pub use functions::Registry;
+pub use table::{Jobs, Publication};
+
+use crate::config::Settings;
+use crate::context::{Context, Master};
+use crate::returns::Spool;
+use crate::targeting::Target;
+use table::{Admission, jid};
+
+/// Gives the connection to a master by the name that a [`Publication`] has.
+pub trait Masters: Send + Sync {
+    /// The connection, if there is one at the moment.
+    fn link(&self, master: &str) -> Option<Arc<dyn Master>>;
+}
+
+/// Functions that are answered at once, whatever runs or waits: the master asks them to see whether a job
+/// lives, and an operator to end one. They never block.
+const AT_ONCE: &[&str] = &[
+    "saltutil.find_job",
+    "saltutil.running",
+    "saltutil.is_running",
+    "saltutil.kill_job",
+    "saltutil.term_job",
+    "saltutil.signal_job",
+    "saltutil.kill_all_jobs",
+    "saltutil.term_all_jobs",
+];
+
+/// Takes publications and sees them through. Clones are the same dispatcher.
+#[derive(Clone)]
+pub struct Dispatcher {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    base: RwLock<Context>,
+    masters: Arc<dyn Masters>,
+    jobs: Arc<Jobs>,
+    spool: Arc<Spool>,
+}
+
+impl Dispatcher {
+    /// A dispatcher whose jobs see `base` (with their own job and master put in). Jobs that an earlier run
+    /// left in the queue start with [`Dispatcher::resume`].
+    pub fn new(
+        base: Context,
+        masters: Arc<dyn Masters>,
+        jobs: Arc<Jobs>,
+        spool: Arc<Spool>,
+    ) -> Self {
+        let inner = Arc::new(Inner {
+            base: RwLock::new(base),
+            masters,
+            jobs,
+            spool,
+        });
+        let watcher = inner.clone();
+        let watch = move || {
+            while let Some(overdue) = watcher.jobs.overdue() {
+                watcher.end(overdue);
+            }
+        };
+        if let Err(error) = thread::Builder::new()
+            .name("overdue".into())
+            .stack_size(256 << 10)
+            .spawn(watch)
+        {
+            warn!(%error, "No thread for time limits and kills: jobs end by themselves only.");
+        }
+        Self { inner }
+    }
+
+    /// New settings (and with them everything else of the base) for the jobs to come.
+    pub fn set_base(&self, base: Context) {
+        *self
+            .inner
+            .base
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = base;
+    }
+
+    /// Takes publications until the channel closes.
+    pub async fn run(self, mut publications: mpsc::Receiver<Publication>) {
+        while let Some(publication) = publications.recv().await {
+            self.submit(publication);
+        }
+    }
+
+    /// Takes one publication; true when it is for this minion and new. Returns as soon as its thread runs.
+    pub fn submit(&self, publication: Publication) -> bool {
+        let load = &publication.load;
+        if ["tgt", "jid", "fun", "arg"]
+            .iter()
+            .any(|key| !load.contains_key(*key))
+        {
+            debug!(
+                jid = jid(load),
+                "A publication without tgt, jid, fun or arg is no job."
+            );
+            return false;
+        }
+        let base = self.inner.base();
+        if !Target::of(&base).matches_load(load) {
+            return false;
+        }
+        if self.inner.jobs.seen(jid(load)) {
+            debug!(jid = jid(load), "This job came already.");
+            return false;
+        }
+        let user = load.get("user").and_then(Value::as_str).unwrap_or("");
+        info!(
+            jid = jid(load),
+            fun = ?load["fun"],
+            user,
+            master = publication.master,
+            "Job accepted."
+        );
+        if load["fun"].as_str().is_some_and(|f| AT_ONCE.contains(&f)) {
+            self.inner.answer(&publication);
+            return true;
+        }
+        match self
+            .inner
+            .jobs
+            .admit(publication.clone(), base.settings.agent.job_timeout)
+        {
+            Admission::Run(running) => self.inner.clone().spawn(running),
+            Admission::Queued => {}
+            Admission::Refused => self.inner.refuse(&publication),
+        }
+        true
+    }
+
+    /// Starts what an earlier run left in the queue, as far as there is room.
+    pub fn resume(&self) {
+        let limit = self.inner.base().settings.agent.job_timeout;
+        while let Some(running) = self.inner.jobs.next(limit) {
+            self.inner.clone().spawn(running);
+        }
+    }
+
+    /// The job table.
+    pub fn jobs(&self) -> &Arc<Jobs> {
+        &self.inner.jobs
+    }
+
+    /// The spool.
+    pub fn spool(&self) -> &Arc<Spool> {
+        &self.inner.spool
+    }
+}
+
+impl Inner {
+    fn base(&self) -> Context {
+        self.base
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// How many jobs the settings allow at once: Salt's limit, if it is the lower one.
+pub fn most_jobs(settings: &Settings) -> usize {
+    let own = settings.agent.max_jobs;
+    settings
+        .jobs
+        .process_count_max
+        .map_or(own, |max| max.min(own))
+}

@@ -1,0 +1,464 @@
+//! The job table: what runs, what waits, what was seen already, and how to stop it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nix::sys::signal::Signal;
+use salt_wire::{Map, Value};
+use tracing::{info, warn};
+
+use crate::host::{self, Cancel};
+
+/// Waiting jobs beyond this are refused.
+const QUEUE_LIMIT: usize = 10_000;
+
+/// A job as it came from a master.
+#[derive(Debug, Clone)]
+pub struct Publication {
+    /// The master that asked and gets the return.
+    pub master: String,
+    /// The decrypted load.
+    pub load: Map,
+}
+
+/// What runs and what waits. Shared by the dispatcher and the daemon's services.
+pub struct Jobs {
+    proc_dir: PathBuf,
+    queue_dir: PathBuf,
+    state_queue_dir: PathBuf,
+    hwm: usize,
+    most: usize,
+    state: Mutex<State>,
+    /// Rung when something was killed or got a deadline.
+    bell: Condvar,
+    idle: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    number: u64,
+    running: BTreeMap<u64, Arc<Running>>,
+    /// Threads that work for jobs, those of killed jobs included.
+    threads: usize,
+    queued: VecDeque<Queued>,
+    seen: VecDeque<String>,
+    killed: Vec<u64>,
+    closing: bool,
+}
+
+struct Queued {
+    path: PathBuf,
+    publication: Publication,
+}
+
+/// One running job.
+pub struct Running {
+    number: u64,
+    /// Its publication.
+    pub publication: Publication,
+    /// Its stop signal.
+    pub cancel: Cancel,
+    /// When it is stopped, at the latest.
+    pub deadline: Option<Instant>,
+    claimed: AtomicBool,
+}
+
+impl Running {
+    /// The job's id.
+    pub fn jid(&self) -> &str {
+        jid(&self.publication.load)
+    }
+
+    /// True for the first caller only: the one that sends the return.
+    pub fn claim(&self) -> bool {
+        !self.claimed.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// What becomes of a new publication.
+pub enum Admission {
+    /// It may run now.
+    Run(Arc<Running>),
+    /// It waits for its turn.
+    Queued,
+    /// Too many wait already.
+    Refused,
+}
+
+/// Why a job must be ended by somebody other than its own thread.
+pub enum Overdue {
+    /// It was killed.
+    Killed(Arc<Running>),
+    /// Its time is over.
+    TimedOut(Arc<Running>),
+}
+
+impl Jobs {
+    /// A table that keeps its files below `cachedir`, runs at most `most` jobs and remembers `hwm` job ids.
+    /// Jobs that an earlier run left in the queue wait again.
+    pub fn open(cachedir: &Path, most: usize, hwm: usize) -> io::Result<Self> {
+        let jobs = Self {
+            proc_dir: cachedir.join("proc"),
+            queue_dir: cachedir.join("job_queue"),
+            state_queue_dir: cachedir.join("state_queue"),
+            hwm,
+            most: most.max(1),
+            state: Mutex::default(),
+            bell: Condvar::new(),
+            idle: Condvar::new(),
+        };
+        fs::create_dir_all(&jobs.proc_dir)?;
+        jobs.sweep_proc();
+        jobs.read_queue();
+        Ok(jobs)
+    }
+
+    /// Whether this job came already, through another master or twice; remembers it.
+    pub fn seen(&self, jid: &str) -> bool {
+        let mut state = self.state();
+        if state.seen.iter().any(|s| s == jid) {
+            return true;
+        }
+        state.seen.push_back(jid.to_owned());
+        if state.seen.len() > self.hwm {
+            state.seen.pop_front();
+        }
+        false
+    }
+
+    /// Lets a job run, or wait when as many as may run do already.
+    pub fn admit(&self, publication: Publication, limit: Option<Duration>) -> Admission {
+        let mut state = self.state();
+        if state.threads < self.most && !state.closing {
+            return Admission::Run(self.start(&mut state, publication, limit));
+        }
+        if state.queued.len() >= QUEUE_LIMIT {
+            return Admission::Refused;
+        }
+        info!(
+            jid = jid(&publication.load),
+            running = state.threads,
+            most = self.most,
+            "Job waits: as many as may run do already."
+        );
+        // Under the lock, so that nobody sees a job that is neither running nor waiting.
+        let path = self.write_queued(&publication);
+        state.queued.push_back(Queued { path, publication });
+        Admission::Queued
+    }
+
+    /// A waiting job for a thread that is free.
+    pub fn next(&self, limit: Option<Duration>) -> Option<Arc<Running>> {
+        let mut state = self.state();
+        if state.threads >= self.most || state.closing {
+            return None;
+        }
+        let queued = state.queued.pop_front()?;
+        let running = self.start(&mut state, queued.publication, limit);
+        drop(state);
+        drop(fs::remove_file(&queued.path));
+        Some(running)
+    }
+
+    /// Puts a job that could not get a thread back in front of the queue.
+    pub fn put_back(&self, running: &Running) {
+        let path = self.write_queued(&running.publication);
+        let mut state = self.state();
+        state.running.remove(&running.number);
+        state.threads -= 1;
+        state.queued.push_front(Queued {
+            path,
+            publication: running.publication.clone(),
+        });
+    }
+
+    fn start(
+        &self,
+        state: &mut State,
+        publication: Publication,
+        limit: Option<Duration>,
+    ) -> Arc<Running> {
+        state.number += 1;
+        state.threads += 1;
+        let running = Arc::new(Running {
+            number: state.number,
+            publication,
+            cancel: Cancel::new(),
+            deadline: limit.and_then(|l| Instant::now().checked_add(l)),
+            claimed: AtomicBool::new(false),
+        });
+        state.running.insert(running.number, running.clone());
+        if running.deadline.is_some() {
+            self.bell.notify_all();
+        }
+        running
+    }
+
+    /// Writes `proc/<jid>` as salt-minion does, for tools that look there.
+    pub fn write_proc(&self, running: &Running) {
+        let path = self.proc_file(running);
+        let data = Value::Map(with_pid(
+            &running.publication.load,
+            std::process::id().into(),
+        ));
+        if let Err(error) = host::fs::replace(&path, &data.to_msgpack(), 0o600) {
+            warn!(jid = running.jid(), path = %path.display(), %error, "The job's proc file cannot be written.");
+        }
+    }
+
+    /// The job is no longer running as far as anybody can see.
+    pub fn leave(&self, running: &Running) {
+        if self.state().running.remove(&running.number).is_some() {
+            drop(fs::remove_file(self.proc_file(running)));
+        }
+    }
+
+    /// A job's thread ends.
+    pub fn thread_ended(&self) {
+        let mut state = self.state();
+        state.threads -= 1;
+        if state.threads == 0 {
+            self.idle.notify_all();
+        }
+    }
+
+    /// Loads of the running jobs, each with `pid`; then those that wait, with `queued` and `queue_type`.
+    pub fn list(&self) -> Vec<Map> {
+        let state = self.state();
+        let pid = std::process::id();
+        let mut list: Vec<Map> = state
+            .running
+            .values()
+            .map(|r| with_pid(&r.publication.load, pid.into()))
+            .collect();
+        list.extend(
+            state
+                .queued
+                .iter()
+                .map(|q| as_queued(q.publication.load.clone(), "job_queue")),
+        );
+        drop(state);
+        list.extend(
+            queue_files(&self.state_queue_dir)
+                .into_iter()
+                .filter_map(|path| read_map(&path))
+                .map(|load| as_queued(load, "state_queue")),
+        );
+        list
+    }
+
+    /// How many run and how many wait.
+    pub fn counts(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.running.len(), state.queued.len())
+    }
+
+    /// Sends a signal to a running job: Salt's answer, or `None` when no such job runs.
+    pub fn signal(&self, wanted: &str, number: i32) -> Option<String> {
+        let mut state = self.state();
+        let running = state.running.values().find(|r| r.jid() == wanted)?.clone();
+        if let Ok(signal) = Signal::try_from(number) {
+            running.cancel.signal(signal);
+            if signal == Signal::SIGKILL {
+                state.killed.push(running.number);
+                self.bell.notify_all();
+            }
+        }
+        Some(format!(
+            "Signal {number} sent to job {wanted} at pid {}",
+            std::process::id()
+        ))
+    }
+
+    /// Waits for the next job that must be ended from outside; `None` when the table closes.
+    pub fn overdue(&self) -> Option<Overdue> {
+        let mut state = self.state();
+        loop {
+            if let Some(number) = state.killed.pop() {
+                if let Some(running) = state.running.get(&number) {
+                    return Some(Overdue::Killed(running.clone()));
+                }
+                continue;
+            }
+            if state.closing && state.running.is_empty() {
+                return None;
+            }
+            let now = Instant::now();
+            let next = state
+                .running
+                .values()
+                .filter_map(|r| r.deadline.map(|d| (d, r)))
+                .min_by_key(|(deadline, _)| *deadline);
+            match next {
+                Some((deadline, running)) if deadline <= now => {
+                    return Some(Overdue::TimedOut(running.clone()));
+                }
+                Some((deadline, _)) => {
+                    state = self
+                        .bell
+                        .wait_timeout(state, deadline - now)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
+                }
+                None => {
+                    state = self
+                        .bell
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    /// Starts nothing more; true when everything that runs ended within `grace`.
+    pub fn close(&self, grace: Duration) -> bool {
+        let end = Instant::now() + grace;
+        let mut state = self.state();
+        state.closing = true;
+        self.bell.notify_all();
+        while state.threads > 0 {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self
+                .idle
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        true
+    }
+
+    /// Signals everything that runs; for the end of the daemon.
+    pub fn signal_all(&self, signal: Signal) {
+        for running in self.state().running.values() {
+            running.cancel.signal(signal);
+        }
+    }
+
+    fn write_queued(&self, publication: &Publication) -> PathBuf {
+        let micros = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_micros();
+        let name = format!("queued_{micros}_{}.p", file_name(jid(&publication.load)));
+        let path = self.queue_dir.join(name);
+        let mut data = publication.load.clone();
+        data.insert(MASTER.into(), publication.master.as_str().into());
+        let written = fs::create_dir_all(&self.queue_dir)
+            .and_then(|()| host::fs::replace(&path, &Value::Map(data).to_msgpack(), 0o600));
+        if let Err(error) = written {
+            warn!(path = %path.display(), %error, "A waiting job cannot be written to disk; it would be lost with the process.");
+        }
+        path
+    }
+
+    fn read_queue(&self) {
+        let mut state = self.state();
+        for path in queue_files(&self.queue_dir) {
+            match read_map(&path) {
+                Some(mut load) => {
+                    let master = load
+                        .shift_remove(MASTER)
+                        .and_then(|m| m.as_str().map(str::to_owned))
+                        .unwrap_or_default();
+                    let publication = Publication { master, load };
+                    state.queued.push_back(Queued { path, publication });
+                }
+                None => {
+                    warn!(path = %path.display(), "A waiting job cannot be read; it is removed.");
+                    drop(fs::remove_file(&path));
+                }
+            }
+        }
+    }
+
+    /// Removes the proc files of processes that are gone, as every salt-minion does when it looks there.
+    fn sweep_proc(&self) {
+        let Ok(entries) = fs::read_dir(&self.proc_dir) else {
+            return;
+        };
+        for path in entries.flatten().map(|e| e.path()) {
+            let pid = read_map(&path).and_then(|m| m.get("pid")?.as_int());
+            let alive = pid.is_some_and(|pid| {
+                pid != i128::from(std::process::id()) && Path::new(&format!("/proc/{pid}")).exists()
+            });
+            if !alive {
+                drop(fs::remove_file(&path));
+            }
+        }
+    }
+
+    fn proc_file(&self, running: &Running) -> PathBuf {
+        self.proc_dir.join(file_name(running.jid()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// In a queue file, beside the load: who asked.
+const MASTER: &str = "__master";
+
+/// The job id of a load.
+pub fn jid(load: &Map) -> &str {
+    load.get("jid").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A job id as a file name: it comes from outside.
+fn file_name(jid: &str) -> String {
+    let name: String = jid
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        .take(64)
+        .collect();
+    if name.is_empty() { "none".into() } else { name }
+}
+
+fn with_pid(load: &Map, pid: i64) -> Map {
+    let mut data = salt_wire::map! {"pid" => pid};
+    data.extend(load.iter().map(|(k, v)| (k.clone(), v.clone())));
+    data
+}
+
+fn as_queued(load: Map, kind: &str) -> Map {
+    let mut data = load;
+    if !data.contains_key("pid") {
+        data.insert("pid".into(), 0.into());
+    }
+    data.insert("queued".into(), true.into());
+    data.insert("queue_type".into(), kind.into());
+    data
+}
+
+/// Queue files, the oldest first: their names begin with the time.
+fn queue_files(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    let mut files: Vec<_> = entries
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| {
+            p.file_name()
+                .and_then(|n| n.to_str())
+                .is_some_and(|n| n.starts_with("queued_") && n.ends_with(".p"))
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn read_map(path: &Path) -> Option<Map> {
+    match Value::from_msgpack(&fs::read(path).ok()?) {
+        Ok(Value::Map(map)) => Some(map),
+        _ => None,
+    }
+}

@@ -1,0 +1,169 @@
+use std::time::{Duration, Instant};
+
+use salt_wire::{Map, Value, map};
+
+use super::*;
+use crate::context::Facts;
+use crate::returns::spool::Limits;
+use crate::testing;
+
+struct NoLinks;
+
+impl Masters for NoLinks {
+    fn link(&self, _: &str) -> Option<Arc<dyn Master>> {
+        None
+    }
+}
+
+/// A dispatcher in a directory of its own, and what it returned.
+struct Bench {
+    _dir: tempfile::TempDir,
+    dispatcher: Dispatcher,
+}
+
+impl Bench {
+    fn new(opts: Map, facts: Facts) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut context = testing::context(dir.path(), opts);
+        context.facts = Arc::new(facts);
+        let cachedir = context.settings.cachedir.clone();
+        let jobs = Jobs::open(&cachedir, most_jobs(&context.settings), 100).unwrap();
+        let jobs = Arc::new(jobs);
+        context.functions = Arc::new(Registry);
+        context.minion = Arc::new(testing::Table(jobs.clone()));
+        let spool = Spool::open(&cachedir.join("returns"), Limits::default()).unwrap();
+        Self {
+            _dir: dir,
+            dispatcher: Dispatcher::new(context, Arc::new(NoLinks), jobs, Arc::new(spool)),
+        }
+    }
+
+    fn plain() -> Self {
+        Self::new(Map::new(), Facts::default())
+    }
+
+    fn submit(&self, jid: &str, fun: &str, arg: Vec<Value>) -> bool {
+        self.dispatcher.submit(publication(
+            map! {"fun" => fun, "arg" => arg, "jid" => jid, "tgt" => "*", "tgt_type" => "glob", "ret" => "", "user" => "root"},
+        ))
+    }
+
+    fn returned(&self) -> Map {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(entry) = self.dispatcher.spool().next("m:4506") {
+                self.dispatcher.spool().ack(entry.id);
+                return entry.load;
+            }
+            assert!(Instant::now() < end, "no return");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn ask(&self, fun: &str, arg: Vec<Value>) -> Map {
+        assert!(self.submit(&format!("ask {fun} {arg:?}"), fun, arg));
+        self.returned()
+    }
+}
+
+fn publication(load: Map) -> Publication {
+    Publication {
+        master: "m:4506".into(),
+        load,
+    }
+}
+
+#[test]
+fn a_job_becomes_a_return() {
+    let bench = Bench::plain();
+    assert!(bench.submit("1", "test.ping", vec![]));
+    let load = bench.returned();
+    assert_eq!(
+        load,
+        map! {
+            "cmd" => "_return", "id" => "minion", "success" => true, "return" => true, "retcode" => 0,
+            "jid" => "1", "fun" => "test.ping", "fun_args" => Vec::<Value>::new(), "user" => "root",
+        }
+    );
+    assert_eq!(bench.dispatcher.jobs().counts(), (0, 0));
+}
+
+#[test]
+fn what_is_not_ours_or_no_job_or_a_repetition_is_left_alone() {
+    let bench = Bench::plain();
+    let other =
+        map! {"fun" => "test.ping", "arg" => Vec::<Value>::new(), "jid" => "1", "tgt" => "other"};
+    assert!(!bench.dispatcher.submit(publication(other.clone())));
+    let mut ours = other;
+    ours.insert("tgt".into(), "mini*".into());
+    assert!(bench.dispatcher.submit(publication(ours.clone())));
+    assert!(
+        !bench.dispatcher.submit(publication(ours.clone())),
+        "a repetition"
+    );
+    ours.insert("jid".into(), "2".into());
+    ours.shift_remove("arg");
+    assert!(!bench.dispatcher.submit(publication(ours)), "no job");
+    assert_eq!(bench.returned()["jid"], "1".into());
+}
+
+#[test]
+fn failures_come_back_in_salts_words() {
+    let bench = Bench::plain();
+    let load = bench.ask("no.such", vec![]);
+    assert_eq!(load["return"], "'no.such' is not available.".into());
+    assert_eq!(load["success"], false.into());
+    assert_eq!(load["out"], "nested".into());
+    let load = bench.ask("test.ping", vec!["bogus=1".into()]);
+    assert_eq!(
+        load["return"],
+        "ERROR executing 'test.ping': The following keyword arguments are not valid: bogus=1"
+            .into()
+    );
+    let load = bench.ask("test.ping", vec![1.into()]);
+    let text = load["return"].as_str().unwrap();
+    assert!(text.starts_with("Passed invalid arguments to test.ping: ping() takes 0 positional arguments but 1 was given\n"), "{text}");
+}
+
+#[test]
+fn several_functions_are_one_job() {
+    let bench = Bench::plain();
+    let load = map! {
+        "fun" => vec!["test.ping", "no.such"], "arg" => vec![Value::List(vec![]), Value::List(vec![])],
+        "jid" => "1", "tgt" => "*", "tgt_type" => "glob", "ret" => "",
+    };
+    assert!(bench.dispatcher.submit(publication(load)));
+    let load = bench.returned();
+    assert_eq!(
+        load["success"],
+        map! {"test.ping" => true, "no.such" => false}.into()
+    );
+    assert_eq!(load["retcode"], map! {"test.ping" => 0}.into());
+}
+
+#[test]
+fn blackout_profile_and_lists_refuse() {
+    let grains =
+        map! {"minion_blackout" => true, "minion_blackout_whitelist" => vec!["test.version"]};
+    let bench = Bench::new(Map::new(), Facts::new(grains, Map::new()));
+    let load = bench.ask("test.ping", vec![]);
+    assert_eq!(load["return"], "ERROR executing 'test.ping': Minion in blackout mode. Set 'minion_blackout' to False in pillar or grains to resume operations. Only saltutil.refresh_pillar allowed in blackout mode.".into());
+
+    let agent = |agent: Map| Bench::new(map! {"agent" => agent}, Facts::default());
+    let bench = agent(map! {"profile" => "bootstrap"});
+    assert_eq!(bench.ask("test.ping", vec![])["return"], true.into());
+    let load = bench.ask("cp.get_url", vec!["x".into(), "y".into()]);
+    assert_eq!(load["return"], "ERROR executing 'cp.get_url': cp.get_url is not allowed on this minion (option agent: profile is bootstrap)".into());
+
+    let bench = agent(map! {"deny" => vec!["test.p*"]});
+    assert_eq!(bench.ask("test.ping", vec![])["success"], false.into());
+    let disabled = map! {"disable_modules" => vec!["test"]};
+    let bench = Bench::new(disabled, Facts::default());
+    let load = bench.ask("test.ping", vec![]);
+    assert!(
+        load["return"]
+            .get("test.ping")
+            .is_some_and(|t| t == &"'test.ping' is not available.".into())
+            || load["return"] == "'test.ping' is not available.".into()
+    );
+}
