@@ -12,11 +12,13 @@
 
 pub mod config;
 pub mod context;
+pub mod control;
 pub mod dispatch;
 pub mod fileclient;
 pub mod fnmatch;
 pub mod grains;
 pub mod host;
+pub mod identity;
 pub mod modules;
 pub mod remaster;
 pub mod returns;

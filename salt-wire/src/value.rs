@@ -143,14 +143,25 @@ impl Value {
     /// Writes msgpack in the modern dialect, which every master reads.
     pub fn to_msgpack(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        #[expect(
-            clippy::expect_used,
-            reason = "a Vec takes every write and each variant has an encoding"
-        )]
-        self.serialize(&mut rmp_serde::Serializer::new(&mut out))
-            .expect("encoding into memory");
+        self.write_msgpack(&mut out);
         out
     }
+
+    /// Appends msgpack to a buffer.
+    pub fn write_msgpack(&self, out: &mut Vec<u8>) {
+        write_msgpack(self, out);
+    }
+}
+
+/// Appends the msgpack of anything whose encoding cannot fail.
+pub(crate) fn write_msgpack(value: &impl Serialize, out: &mut Vec<u8>) {
+    #[expect(
+        clippy::expect_used,
+        reason = "a Vec takes every write and each variant has an encoding"
+    )]
+    value
+        .serialize(&mut rmp_serde::Serializer::new(out))
+        .expect("encoding into memory");
 }
 
 /// Why bytes are no msgpack value.

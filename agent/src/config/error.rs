@@ -57,12 +57,12 @@ pub enum Error {
         file: PathBuf,
     },
     /// A list here, a mapping there: the two cannot be merged.
-    #[error("{origin}: `{key}` is a mapping, an earlier file of the same directory has a list")]
+    #[error("{}`{key}` is a mapping, an earlier file of the same directory has a list", Prefix(origin.as_ref()))]
     Merge {
         /// The option.
         key: String,
         /// The later place.
-        origin: Origin,
+        origin: Option<Origin>,
     },
     /// The value is not what the option takes.
     #[error("{}`{key}` must be {expected}, not {found}", Prefix(origin.as_ref()))]

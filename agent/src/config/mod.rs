@@ -8,7 +8,10 @@ mod address;
 mod agent;
 mod effective;
 mod error;
+mod fragment;
 mod glob;
+mod input;
+mod load;
 mod log;
 pub mod options;
 mod reader;
@@ -22,6 +25,7 @@ use salt_wire::Map;
 pub use address::MasterAddress;
 pub use agent::{Agent, IdentitySource, KEYS as AGENT_KEYS, Profile, SpoolLimits, Trust};
 pub use error::{Error, Origin};
+pub use load::{DEFAULT_DIR, Loaded, Source, load};
 pub use log::{LEVELS as LOG_LEVELS, LogLevel, LogOptions};
 pub use settings::{MasterType, Settings};
 
@@ -52,6 +56,19 @@ impl Origins {
     /// Whether anything but the default set it.
     pub fn is_set(&self, key: &str) -> bool {
         self.0.contains_key(key)
+    }
+
+    /// Every option that something set, with its places; nested keys not.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Origin])> {
+        let top = self.0.iter().filter(|(key, _)| !key.contains(':'));
+        top.map(|(key, places)| (key.as_str(), places.as_slice()))
+    }
+
+    /// Forgets an option and its nested keys.
+    fn forget(&mut self, key: &str) {
+        let inside = format!("{key}:");
+        self.0
+            .retain(|path, _| path != key && !path.starts_with(&inside));
     }
 
     /// Notes that the caller itself set these, not a file.

@@ -3,6 +3,7 @@
 //! Lookup, `sys.doc`, `sys.argspec` and the reference pages all read that one list.
 
 pub mod cp;
+pub mod remaster;
 pub mod test;
 
 use crate::config::Settings;
@@ -21,7 +22,7 @@ pub struct Function {
 }
 
 /// Every module's rows.
-const ALL: &[&[Function]] = &[cp::FUNCTIONS, test::FUNCTIONS];
+const ALL: &[&[Function]] = &[cp::FUNCTIONS, remaster::FUNCTIONS, test::FUNCTIONS];
 
 /// All functions, module by module.
 pub fn all() -> impl Iterator<Item = &'static Function> {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::time::Duration;
 
+use salt_wire::Map;
 use salt_wire::order::Order;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -21,6 +22,9 @@ pub trait Effects: Send {
     /// authenticates, a verification) is only begun here, and reported as an event.
     fn run(&mut self, effect: &Effect) -> impl Future<Output = Result<(), Cause>> + Send;
 
+    /// Looks without touching: `{check: {ok, seconds, reason, detail}}` for each that was made.
+    fn check(&mut self, order: &Order) -> impl Future<Output = Map> + Send;
+
     /// What going back would need, as things are now.
     fn previous(&mut self, order: &Order) -> Result<Previous, Cause>;
 
@@ -36,6 +40,8 @@ pub trait Effects: Send {
 pub enum Request {
     /// Begin a move; answered when it is staged or refused.
     To(Order, oneshot::Sender<Result<State, String>>),
+    /// What would a move meet? Nothing is begun.
+    Check(Order, oneshot::Sender<Map>),
     /// Cancel, confirm or roll back.
     Operator(Event, oneshot::Sender<Result<State, String>>),
     /// Where does it stand?
@@ -81,7 +87,7 @@ impl<E: Effects> Driver<E> {
                 }
             };
             let Some(request) = request else { return };
-            self.serve(request);
+            self.serve(request).await;
         }
     }
 
@@ -100,7 +106,7 @@ impl<E: Effects> Driver<E> {
         }
     }
 
-    fn serve(&mut self, request: Request) {
+    async fn serve(&mut self, request: Request) {
         match request {
             Request::To(order, answer) => {
                 let result = self
@@ -109,6 +115,10 @@ impl<E: Effects> Driver<E> {
                     .map_err(|e| e.to_string())
                     .and_then(|previous| self.answer(Event::Ordered(order, previous)));
                 drop(answer.send(result));
+            }
+            Request::Check(order, answer) => {
+                let findings = self.effects.check(&order).await;
+                drop(answer.send(findings));
             }
             Request::Operator(event, answer) => {
                 let result = self.answer(event);
@@ -195,6 +205,10 @@ mod tests {
             }
             self.done.lock().unwrap().push(name);
             Ok(())
+        }
+
+        async fn check(&mut self, _: &Order) -> Map {
+            Map::new()
         }
 
         fn previous(&mut self, _: &Order) -> Result<Previous, Cause> {

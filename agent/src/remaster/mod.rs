@@ -71,6 +71,7 @@
 //!
 //! <!-- end -->
 
+pub mod control;
 mod driver;
 mod effect;
 mod event;

@@ -36,6 +36,9 @@ pub struct Crypticle {
 }
 
 impl Crypticle {
+    /// How long the text of a key is.
+    pub const TEXT: usize = 76;
+
     /// Reads the text of a key: base64 of 24 + 32 bytes.
     pub fn from_text(text: &[u8]) -> Result<Self, CryptoError> {
         let bad = |cause: &str| CryptoError::BadKey {
@@ -71,38 +74,42 @@ impl Crypticle {
         &self.text
     }
 
-    /// Encrypts a message in one pass over one buffer: `write` appends the msgpack to it.
-    pub fn encrypt_with(
+    /// Appends an encrypted message to a buffer, where `write` puts the msgpack in its place: a return of
+    /// many megabytes is never copied.
+    pub fn encrypt_into(
         &self,
+        out: &mut Vec<u8>,
         nonce: Option<&Nonce>,
         rng: &mut dyn Random,
         write: impl FnOnce(&mut Vec<u8>),
-    ) -> Vec<u8> {
+    ) {
+        let start = out.len();
         let mut iv = [0; IV];
         rng.fill_bytes(&mut iv);
-        let mut blob = iv.to_vec();
-        blob.extend_from_slice(MARK);
+        out.extend_from_slice(&iv);
+        out.extend_from_slice(MARK);
         if let Some(nonce) = nonce {
-            blob.extend_from_slice(nonce.as_str().as_bytes());
+            out.extend_from_slice(nonce.as_str().as_bytes());
         }
-        write(&mut blob);
+        write(out);
         // Room for the padding, which is one whole block if nothing else is needed.
-        let plain = blob.len() - IV;
+        let plain = out.len() - start - IV;
         let padded = (plain / BLOCK + 1) * BLOCK;
-        blob.resize(IV + padded, 0);
+        out.resize(start + IV + padded, 0);
         let cipher = cbc::Encryptor::<Aes192>::new(self.aes_key().into(), &iv.into());
         #[expect(clippy::expect_used, reason = "the line above made room for it")]
         cipher
-            .encrypt_padded_mut::<Pkcs7>(&mut blob[IV..], plain)
+            .encrypt_padded_mut::<Pkcs7>(&mut out[start + IV..], plain)
             .expect("room for the padding");
-        let mac = hmac::sign(&self.mac_key(), &blob);
-        blob.extend_from_slice(mac.as_ref());
-        blob
+        let mac = hmac::sign(&self.mac_key(), &out[start..]);
+        out.extend_from_slice(mac.as_ref());
     }
 
     /// Encrypts a message that is at hand.
     pub fn encrypt(&self, nonce: Option<&Nonce>, payload: &[u8], rng: &mut dyn Random) -> Vec<u8> {
-        self.encrypt_with(nonce, rng, |out| out.extend_from_slice(payload))
+        let mut blob = Vec::with_capacity(payload.len() + IV + MARK.len() + 32 + BLOCK + MAC);
+        self.encrypt_into(&mut blob, nonce, rng, |out| out.extend_from_slice(payload));
+        blob
     }
 
     /// Decrypts a message. The authentication code is checked first, in constant time, then the nonce if

@@ -26,6 +26,15 @@ impl EncAlgo {
             Self::OaepSha224 => "OAEP-SHA224",
         }
     }
+
+    /// Whether a key of this size can wrap a secret of so many bytes.
+    pub fn fits(self, key_bits: usize, secret: usize) -> bool {
+        let hash = match self {
+            Self::OaepSha1 => 20,
+            Self::OaepSha224 => 28,
+        };
+        key_bits.div_ceil(8) >= secret + 2 * hash + 2
+    }
 }
 
 /// How a message is signed with RSA: option `signing_algorithm`, field `sig_algo`.

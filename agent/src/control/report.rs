@@ -1,0 +1,97 @@
+//! What `salt-agent status` shows: the same words in text and in `-o json`, whose keys stay.
+
+use serde::{Deserialize, Serialize};
+
+/// All of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatusReport {
+    /// The minion id.
+    pub id: String,
+    /// The agent's version.
+    pub version: String,
+    /// Process id of the daemon.
+    pub pid: u32,
+    /// Seconds since it started.
+    pub uptime: u64,
+    /// Fingerprint of the minion's own key.
+    pub fingerprint: String,
+    /// Every master it should be connected to.
+    pub masters: Vec<MasterReport>,
+    /// Jobs that run or wait.
+    pub jobs: Vec<JobReport>,
+    /// Returns that no master has taken yet.
+    pub spool: SpoolReport,
+    /// The last highstate.
+    pub highstate: Option<HighstateReport>,
+    /// State of a remaster, `steady` when there is none.
+    pub remaster: String,
+    /// What an operator should know besides: ignored options, limits that were hit.
+    pub warnings: Vec<String>,
+}
+
+/// One master.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MasterReport {
+    /// Its address as configured.
+    pub address: String,
+    /// `connecting`, `authenticating`, `pending`, `ready`, `lost`.
+    pub state: String,
+    /// Reason code when it is not `ready` (`pending`, `dns`, `master-key-mismatch`, …).
+    pub reason: Option<String>,
+    /// The reason in a sentence, and what to do.
+    pub detail: Option<String>,
+    /// Fingerprint of its key, once seen.
+    pub fingerprint: Option<String>,
+    /// Seconds since the state was entered.
+    pub since: u64,
+    /// Version of the authentication protocol in use.
+    pub auth_version: Option<u32>,
+}
+
+/// One job.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JobReport {
+    /// Its id.
+    pub jid: String,
+    /// The function, or several joined with commas.
+    pub fun: String,
+    /// `running` or `queued`.
+    pub state: String,
+    /// Seconds since it came.
+    pub since: u64,
+}
+
+/// Returns on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SpoolReport {
+    /// How many.
+    pub entries: u64,
+    /// Their size.
+    pub bytes: u64,
+    /// Age of the oldest, in seconds.
+    pub oldest: u64,
+    /// How many were given up because a limit was hit.
+    pub dropped: u64,
+}
+
+/// A highstate's end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HighstateReport {
+    /// Its job.
+    pub jid: String,
+    /// When it ended, RFC 3339.
+    pub finished: String,
+    /// Whether every state succeeded.
+    pub success: bool,
+    /// States that succeeded.
+    pub succeeded: u64,
+    /// States that failed.
+    pub failed: u64,
+    /// States that changed something.
+    pub changed: u64,
+}

@@ -1,0 +1,169 @@
+//! What operators ask, as maps: the same request from a job (`remaster.to`), the control socket and the
+//! command line, and the same answer to each.
+
+use std::time::Duration;
+
+use salt_wire::map;
+use salt_wire::order::Order;
+use salt_wire::{Map, Value};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::driver::Request;
+use super::event::Event;
+use super::state::{Mark, Millis, State};
+
+/// The daemon answers while it carries an effect out, at the latest after the slowest of them.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Serves `{"do": "to" | "check" | "status" | "confirm" | "cancel" | "rollback", "order": {…}}`.
+pub async fn serve(
+    request: &Map,
+    machine: &mpsc::Sender<Request>,
+    now: Millis,
+) -> Result<Map, String> {
+    let action = request.get("do").and_then(Value::as_str).unwrap_or("");
+    match action {
+        "to" | "check" => {
+            let empty = Map::new();
+            let fields = request
+                .get("order")
+                .and_then(Value::as_map)
+                .unwrap_or(&empty);
+            let fallback = format!("r{now}");
+            let order =
+                Order::from_map(fields, now / 1000, &fallback).map_err(|e| e.to_string())?;
+            if action == "check" {
+                let findings = ask(machine, |answer| Request::Check(order, answer)).await?;
+                return Ok(findings);
+            }
+            let state = ask(machine, |answer| Request::To(order, answer)).await??;
+            Ok(describe(&state, now))
+        }
+        "confirm" => operator(machine, Event::Confirm, now).await,
+        "cancel" => operator(machine, Event::Cancel, now).await,
+        "rollback" => operator(machine, Event::Rollback, now).await,
+        "status" => Ok(describe(&ask(machine, Request::Status).await?, now)),
+        other => Err(format!("remaster: \"{}\" is unknown", other.escape_debug())),
+    }
+}
+
+async fn operator(
+    machine: &mpsc::Sender<Request>,
+    event: Event,
+    now: Millis,
+) -> Result<Map, String> {
+    let state = ask(machine, |answer| Request::Operator(event, answer)).await??;
+    Ok(describe(&state, now))
+}
+
+async fn ask<T>(
+    machine: &mpsc::Sender<Request>,
+    request: impl FnOnce(oneshot::Sender<T>) -> Request,
+) -> Result<T, String> {
+    let (answer, wait) = oneshot::channel();
+    let asked = async {
+        machine.send(request(answer)).await.ok()?;
+        wait.await.ok()
+    };
+    match timeout(PATIENCE, asked).await {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => Err("remaster: the agent is shutting down".into()),
+        Err(_) => Err(format!(
+            "remaster: no answer within {} s",
+            PATIENCE.as_secs()
+        )),
+    }
+}
+
+/// A state as `remaster.status` shows it.
+pub fn describe(state: &State, now: Millis) -> Map {
+    let mut shown = map! {"state" => state.name()};
+    if let Some(journey) = state.journey() {
+        shown.insert("order".into(), journey.order.to_map().into());
+        shown.insert("from".into(), journey.previous.master.as_str().into());
+        shown.insert("since".into(), durations(&journey.marks, now).into());
+        if journey.restarts > 0 {
+            shown.insert("restarts".into(), u64::from(journey.restarts).into());
+        }
+    }
+    if let Some(deadline) = state.deadline() {
+        let left = deadline.saturating_sub(now) as f64 / 1000.0;
+        shown.insert("seconds_left".into(), left.into());
+    }
+    if let State::Returning { cause, .. } | State::RollingBack { cause, .. } = state {
+        shown.insert("reason".into(), cause.code.as_str().into());
+        shown.insert("detail".into(), cause.detail.as_str().into());
+    }
+    if let State::Steady { last: Some(last) } = state {
+        let mut end = map! {
+            "id" => last.id.as_str(),
+            "master" => last.master.as_str(),
+            "outcome" => last.stage.name(),
+            "ago" => now.saturating_sub(last.at) as f64 / 1000.0,
+            "durations" => durations(&last.marks, last.at),
+        };
+        if let Some(cause) = &last.cause {
+            end.insert("reason".into(), cause.code.as_str().into());
+            end.insert("detail".into(), cause.detail.as_str().into());
+        }
+        shown.insert("last".into(), end.into());
+    }
+    shown
+}
+
+/// Seconds from each stage to the next, and from the last one until `end`.
+pub fn durations(marks: &[Mark], end: Millis) -> Map {
+    let mut spent = Map::new();
+    for (n, mark) in marks.iter().enumerate() {
+        let until = marks.get(n + 1).map_or(end, |next| next.at);
+        let seconds = until.saturating_sub(mark.at) as f64 / 1000.0;
+        spent.insert(mark.stage.name().into(), seconds.into());
+    }
+    spent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::{Cause, Outcome, Stage};
+    use super::*;
+
+    #[test]
+    fn the_last_outcome_is_told_with_its_reason_and_durations() {
+        let mark = |stage, at| Mark { stage, at };
+        let state = State::Steady {
+            last: Some(Outcome {
+                id: "o1".into(),
+                master: "new".into(),
+                stage: Stage::RolledBack,
+                cause: Some(Cause::new("pending", "not accepted")),
+                at: 4_000,
+                marks: vec![mark(Stage::Staged, 1_000), mark(Stage::Trial, 1_500)],
+            }),
+        };
+        let last = map! {
+            "id" => "o1",
+            "master" => "new",
+            "outcome" => "rolled_back",
+            "ago" => 1.0,
+            "durations" => map! {"staged" => 0.5, "trial" => 2.5},
+            "reason" => "pending",
+            "detail" => "not accepted",
+        };
+        let expected = map! {"state" => "steady", "last" => last};
+        assert_eq!(describe(&state, 5_000), expected);
+    }
+
+    #[tokio::test]
+    async fn mistakes_never_reach_the_machine() {
+        let (machine, _inbox) = mpsc::channel(1);
+        for request in [
+            map! {},
+            map! {"do" => "dance"},
+            map! {"do" => "to"},
+            map! {"do" => "to", "order" => map! {"master" => "new"}},
+        ] {
+            assert!(serve(&request, &machine, 0).await.is_err());
+        }
+    }
+}
