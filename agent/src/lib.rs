@@ -10,6 +10,8 @@
 //! A folder may use those before it in `tests/layers.rs`, which fails on an arrow that points back.
 //! A session never sees a module, a module never sees a socket.
 
+pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod context;
 pub mod control;

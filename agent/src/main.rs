@@ -1,3 +1,5 @@
-//! `salt-agent`: arguments, logging, config, run, exit code.
+//! `salt-agent`: arguments in, exit code out. See `commands` in the library.
 
-fn main() {}
+fn main() -> salt_agent::commands::Code {
+    salt_agent::commands::main(std::env::args_os())
+}

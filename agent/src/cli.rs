@@ -1,0 +1,357 @@
+//! The command line: types only. Each subcommand's work is in `commands/`, one file each.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Be a Salt minion, in Rust, that can be moved to another master
+///
+/// An unmodified salt-master sees an ordinary minion. The configuration is Salt's own (/etc/salt/minion and
+/// minion.d/*.conf); settings that Salt does not have stand in it under `agent:`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "salt-agent",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// Options of every subcommand.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Read the configuration in this directory instead of /etc/salt
+    #[arg(short, long, global = true, value_name = "DIR")]
+    pub config_dir: Option<PathBuf>,
+    /// Log at this level: quiet, error, warning, info, debug, trace, garbage
+    #[arg(short, long, global = true, value_name = "LEVEL", value_parser = level)]
+    pub log_level: Option<String>,
+}
+
+fn level(text: &str) -> Result<String, String> {
+    match crate::config::LogLevel::of(text) {
+        Some(_) => Ok(text.to_ascii_lowercase()),
+        None => {
+            let names: Vec<_> = crate::config::LOG_LEVELS.iter().map(|(n, _)| *n).collect();
+            Err(format!("known levels are {}", names.join(", ")))
+        }
+    }
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the minion in the foreground
+    ///
+    /// This is what the systemd unit starts. It ends on SIGTERM and reads its configuration anew on SIGHUP.
+    Run(RunArgs),
+    /// Call one function, here and now
+    ///
+    /// Takes salt-call's options and prints its formats.
+    Call(Box<CallArgs>),
+    /// Show what the running agent is doing
+    ///
+    /// Asks the daemon over its control socket: each master with its session's state and reason code, running
+    /// jobs, returns that wait, the last highstate. Exits with 0 when every master is ready.
+    Status(StatusArgs),
+    /// Check everything between this machine and its masters
+    ///
+    /// Configuration, disk, keys, DNS, both ports, the master's key, clock, and what the master says of our
+    /// key: a line each with what to do. Exits with 0 only when every line is fine.
+    Doctor(DoctorArgs),
+    /// Print the fingerprints of the minion's key and of the masters it trusts
+    Fingerprint(FingerprintArgs),
+    /// Check the configuration, and print it with the file and line that set each option
+    CheckConfig(CheckConfigArgs),
+    /// Move to another master, or look how a move goes
+    Remaster(RemasterArgs),
+    /// Take over from salt-minion, with its configuration, id and keys
+    ///
+    /// Nothing of it is changed, so its master notices nothing. The unit of salt-minion is stopped and
+    /// disabled, the agent's enabled and started. --undo gives everything back.
+    Adopt(AdoptArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(hide = true)]
+    Man {
+        /// Write a page for each subcommand into this directory instead
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// How a command prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs; its keys stay.
+    Json,
+}
+
+/// `run`; also salt-minion's options.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArgs {
+    /// Write the process id to the file that the configuration names (`pidfile`)
+    #[arg(long)]
+    pub write_pidfile: bool,
+    /// Not supported: the agent stays in the foreground
+    #[arg(short, long, hide = true)]
+    pub daemon: bool,
+    /// Log to this file
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// Accepted for salt-minion's sake
+    #[arg(long, hide = true)]
+    pub disable_keepalive: bool,
+}
+
+/// `call`: salt-call's options.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CallArgs {
+    /// Call without any master; files and pillar come from local directories
+    #[arg(long)]
+    pub local: bool,
+    /// Print in this format: nested, json, yaml, highstate, txt, raw, quiet, key, …
+    #[arg(long = "out", visible_alias = "output", value_name = "FORMAT")]
+    pub output: Option<String>,
+    /// Indent by this many spaces; negative: one line
+    #[arg(
+        long = "out-indent",
+        visible_alias = "output-indent",
+        value_name = "N",
+        allow_hyphen_values = true
+    )]
+    pub output_indent: Option<i64>,
+    /// Write the result to this file
+    #[arg(long = "out-file", visible_alias = "output-file", value_name = "FILE")]
+    pub output_file: Option<PathBuf>,
+    /// Append to that file
+    #[arg(long = "out-file-append", visible_alias = "output-file-append")]
+    pub output_file_append: bool,
+    /// Print without colours
+    #[arg(long, visible_alias = "no-colour")]
+    pub no_color: bool,
+    /// Print with colours even into a pipe
+    #[arg(long, visible_alias = "force-colour")]
+    pub force_color: bool,
+    /// How states are shown: full, terse, mixed, changes, filter
+    #[arg(long, visible_alias = "state_output", value_name = "MODE")]
+    pub state_output: Option<String>,
+    /// Whether states that changed nothing are shown
+    #[arg(long, visible_alias = "state_verbose", value_name = "BOOL")]
+    pub state_verbose: Option<String>,
+    /// Show only states that changed something
+    #[arg(long)]
+    pub output_diff: bool,
+    /// Exit with the function's return code
+    #[arg(long)]
+    pub retcode_passthrough: bool,
+    /// Print what else is known about the execution
+    #[arg(long)]
+    pub metadata: bool,
+    /// Pass metadata along, to search jobs by
+    #[arg(long, value_name = "METADATA")]
+    pub set_metadata: Option<String>,
+    /// Use this minion id
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// Use this master
+    #[arg(long, value_name = "MASTER")]
+    pub master: Option<String>,
+    /// Take files from this directory
+    #[arg(long, value_name = "DIR")]
+    pub file_root: Option<PathBuf>,
+    /// Take the pillar from this directory
+    #[arg(long, value_name = "DIR")]
+    pub pillar_root: Option<PathBuf>,
+    /// Use this cache directory
+    #[arg(long, value_name = "DIR")]
+    pub cachedir: Option<PathBuf>,
+    /// Print the grains
+    #[arg(short, long)]
+    pub grains: bool,
+    /// Print the documentation of a function, a module, or everything
+    #[arg(short, long, visible_alias = "documentation")]
+    pub doc: bool,
+    /// Send the return to these returners too
+    #[arg(long = "return", value_name = "RETURNER")]
+    pub returner: Option<String>,
+    /// Do not send the return to the master
+    #[arg(long)]
+    pub no_return_event: bool,
+    /// Do not read grains
+    #[arg(long)]
+    pub skip_grains: bool,
+    /// Read the grains anew, not from their cache
+    #[arg(long)]
+    pub refresh_grains_cache: bool,
+    /// Names of arguments that stay text
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub no_parse: Vec<String>,
+    /// Read further arguments from standard input, one a line
+    #[arg(long)]
+    pub args_stdin: bool,
+    /// Seconds to wait for the master
+    #[arg(short, long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// Log to this file
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// Log to the file at this level
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub log_file_level: Option<String>,
+    /// Accepted for salt-call's sake
+    #[arg(long, hide = true)]
+    pub hard_crash: bool,
+    /// Accepted for salt-call's sake
+    #[arg(short = 'm', long, hide = true, value_name = "DIR")]
+    pub module_dirs: Vec<PathBuf>,
+    /// The function and its arguments
+    #[arg(
+        value_name = "FUNCTION",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub function: Vec<String>,
+}
+
+/// `status`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StatusArgs {
+    /// Print as text or JSON
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Format,
+    /// Seconds to wait for the daemon
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub timeout: u64,
+}
+
+/// `doctor`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DoctorArgs {
+    /// Print as text or JSON
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Format,
+    /// Look at this master instead of the configured ones
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub master: Option<String>,
+    /// Seconds to wait for each answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub timeout: u64,
+}
+
+/// `fingerprint`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FingerprintArgs {
+    /// Print as text or JSON
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Format,
+    /// Hash with this instead of `hash_type`: md5, sha1, sha224, sha256, sha384, sha512
+    #[arg(long, value_name = "HASH")]
+    pub hash: Option<salt_wire::crypto::HashType>,
+    /// Make the minion's key if there is none
+    #[arg(long)]
+    pub generate: bool,
+}
+
+/// `check-config`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CheckConfigArgs {
+    /// Print as text or JSON
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Format,
+    /// Print options that have Salt's default too
+    #[arg(short, long)]
+    pub all: bool,
+    /// Print nothing but what is wrong
+    #[arg(short, long, conflicts_with = "all")]
+    pub quiet: bool,
+    /// Fail on warnings too
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `remaster`.
+#[derive(Debug, Clone, Args)]
+pub struct RemasterArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: RemasterAction,
+    /// Print as text or JSON
+    #[arg(short, long, value_enum, default_value_t, global = true)]
+    pub output: Format,
+}
+
+/// What `remaster` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum RemasterAction {
+    /// Move to another master; the old one stays until the new one is proven
+    Start(RemasterStart),
+    /// Show how the move goes
+    Status,
+    /// Say that the new master is good: ends the probation
+    Confirm,
+    /// Give the move up before it is done
+    Cancel,
+    /// Go back to the master before
+    Rollback,
+}
+
+/// `remaster start`.
+#[derive(Debug, Clone, Args)]
+pub struct RemasterStart {
+    /// The new master
+    #[arg(value_name = "HOST[:PORT]")]
+    pub master: String,
+    /// Fingerprint of its public key, as `salt-key -F master` prints it there
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub finger: salt_wire::crypto::Fingerprint,
+    /// Its publish port
+    #[arg(long, value_name = "PORT")]
+    pub publish_port: Option<u16>,
+    /// Wait this long for the new master to accept our key
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    pub wait: String,
+    /// Go back unless confirmed within this time
+    #[arg(long, value_name = "TIME")]
+    pub confirm_within: Option<String>,
+    /// Run the highstate after the move
+    #[arg(long)]
+    pub highstate: bool,
+    /// Keep the old master as a failover
+    #[arg(long)]
+    pub keep_old: bool,
+    /// Come back when the move has ended, well or not
+    #[arg(long)]
+    pub follow: bool,
+}
+
+/// `adopt`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AdoptArgs {
+    /// Give everything back to salt-minion
+    #[arg(long)]
+    pub undo: bool,
+    /// Show what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Leave systemd alone: only check and record
+    #[arg(long)]
+    pub no_systemd: bool,
+    /// Print as text or JSON
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Format,
+}

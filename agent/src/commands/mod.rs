@@ -1,0 +1,128 @@
+//! The subcommands, one file each: `run(&Global, &Args) -> anyhow::Result<Code>`. A new one is a variant in
+//! `cli.rs`, a file here and a line in [`dispatch`].
+
+mod adopt;
+mod call;
+mod check_config;
+mod completions;
+mod doctor;
+mod exit;
+mod fingerprint;
+mod print;
+mod remaster;
+mod run;
+mod status;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::Parser;
+use salt_wire::Value;
+
+use crate::cli::{Cli, Command, Global};
+use crate::config::{self, Loaded, Source};
+use crate::host::env;
+use crate::identity::{self, Cache};
+
+pub use exit::Code;
+
+/// The whole program: arguments in, exit code out.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> Code {
+    let cli = match Cli::try_parse_from(by_own_name(args.into_iter().collect())) {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    match dispatch(&cli) {
+        Ok(code) => code,
+        Err(error) => exit::fail(&error),
+    }
+}
+
+fn dispatch(cli: &Cli) -> anyhow::Result<Code> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Run(args) => run::run(global, args),
+        Command::Call(args) => call::run(global, args),
+        Command::Status(args) => status::run(global, args),
+        Command::Doctor(args) => doctor::run(global, args),
+        Command::Fingerprint(args) => fingerprint::run(global, args),
+        Command::CheckConfig(args) => check_config::run(global, args),
+        Command::Remaster(args) => remaster::run(global, args),
+        Command::Adopt(args) => adopt::run(global, args),
+        Command::Completions { shell } => completions::run(*shell),
+        Command::Man { dir } => completions::man(dir.as_deref()),
+    }
+}
+
+/// Called through a link named after one of Salt's programs, we are that program.
+fn by_own_name(mut args: Vec<OsString>) -> Vec<OsString> {
+    let name = args
+        .first()
+        .and_then(|a| Path::new(a).file_name()?.to_str().map(str::to_owned));
+    let command = match name.as_deref() {
+        Some("salt-call") => "call",
+        Some("salt-minion") => "run",
+        _ => return args,
+    };
+    // `salt-call --version` is about the program.
+    if !args.iter().any(|a| a == "--version" || a == "-V") {
+        args.insert(1, command.into());
+    }
+    args
+}
+
+/// Where the command line and the environment say that the configuration is.
+pub(crate) fn source(global: &Global) -> Source {
+    let mut source = Source::locate(global.config_dir.as_deref(), &env::var);
+    if let Some(level) = &global.log_level {
+        let level = Value::from(level.as_str());
+        source.overrides.insert("log_level".into(), level);
+    }
+    source
+}
+
+/// Reads the configuration as every command does; only the daemon keeps an id that was found.
+pub(crate) fn load(source: &Source, cache: Cache) -> Result<Loaded, config::Error> {
+    config::load(source, &|opts| identity::find(opts, cache))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn salts_own_names_are_understood() {
+        let args = |line: &str| by_own_name(line.split(' ').map(OsString::from).collect());
+        let cli =
+            Cli::try_parse_from(args("/usr/bin/salt-call --local test.ping -l debug")).unwrap();
+        assert!(matches!(cli.command, Command::Call(_)));
+        let cli = Cli::try_parse_from(args("salt-minion -c /x -l quiet")).unwrap();
+        assert!(matches!(cli.command, Command::Run(_)));
+        assert_eq!(cli.global.config_dir.unwrap().as_os_str(), "/x");
+        assert_eq!(args("salt-agent status"), ["salt-agent", "status"]);
+    }
+
+    #[test]
+    fn a_functions_own_arguments_are_left_alone() {
+        let line = [
+            "salt-agent",
+            "call",
+            "--local",
+            "test.arg",
+            "-x",
+            "--y",
+            "-c",
+            "a=b",
+        ];
+        let Command::Call(call) = Cli::try_parse_from(line).unwrap().command else {
+            panic!("call");
+        };
+        assert_eq!(call.function, ["test.arg", "-x", "--y", "-c", "a=b"]);
+    }
+}
