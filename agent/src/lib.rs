@@ -24,6 +24,7 @@ pub mod identity;
 pub mod modules;
 pub mod remaster;
 pub mod returns;
+pub mod session;
 pub mod states;
 pub mod targeting;
 #[cfg(test)]

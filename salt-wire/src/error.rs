@@ -136,11 +136,23 @@ pub enum Reason {
     Timeout,
     /// Our clock and the master's differ.
     ClockSkew,
+    /// The network does not let us reach the master.
+    Unreachable,
+    /// What listens at the master's port is no Salt master's socket.
+    NotZeroMq,
+    /// The master closed the connection: it restarts, or lost us.
+    ConnectionClosed,
+    /// The connection is open, and the master did not answer on it for too long.
+    MasterSilent,
+    /// The master's name stands for another address now.
+    NameMoved,
+    /// Another master took over: this one is no longer wanted.
+    Superseded,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
         Self::Pending,
         Self::Rejected,
         Self::DeniedOtherKey,
@@ -157,6 +169,12 @@ impl Reason {
         Self::Port4506Closed,
         Self::Timeout,
         Self::ClockSkew,
+        Self::Unreachable,
+        Self::NotZeroMq,
+        Self::ConnectionClosed,
+        Self::MasterSilent,
+        Self::NameMoved,
+        Self::Superseded,
     ];
 
     /// The word. It never changes: scripts and reactors compare it.
@@ -178,6 +196,12 @@ impl Reason {
             Self::Port4506Closed => "port-4506-closed",
             Self::Timeout => "timeout",
             Self::ClockSkew => "clock-skew",
+            Self::Unreachable => "unreachable",
+            Self::NotZeroMq => "not-zeromq",
+            Self::ConnectionClosed => "connection-closed",
+            Self::MasterSilent => "master-silent",
+            Self::NameMoved => "name-moved",
+            Self::Superseded => "superseded",
         }
     }
 

@@ -10,7 +10,6 @@
 //!
 //! Another way to reach a master is one more implementation of [`Dial`].
 
-pub mod address;
 pub mod error;
 pub mod link;
 #[cfg(test)]
@@ -26,7 +25,6 @@ use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use address::MasterAddress;
 pub use error::Error;
 pub use link::Link;
 pub use pool::Pool;

@@ -47,6 +47,17 @@ impl Pool {
         self.peer
     }
 
+    /// Opens a connection, to see whether the master is there; the next request uses it.
+    pub async fn open(&self) -> Result<(), Error> {
+        self.keep(self.connection(self.connect).await?);
+        Ok(())
+    }
+
+    async fn connection(&self, patience: Duration) -> Result<Link, Error> {
+        let role = Role::Req;
+        Link::connect(&*self.dial, self.peer, role, self.limits, None, patience).await
+    }
+
     /// Sends one request and waits for its reply as long as something moves within `patience`. The wait for a
     /// free connection is bounded by the patience of the requests before it.
     pub async fn request(&self, body: &[u8], patience: Duration) -> Result<Vec<u8>, Error> {
@@ -70,16 +81,7 @@ impl Pool {
                 Err(error) => return Err(error),
             }
         }
-        let connect = self.connect.min(patience);
-        let mut link = Link::connect(
-            &*self.dial,
-            self.peer,
-            Role::Req,
-            self.limits,
-            None,
-            connect,
-        )
-        .await?;
+        let mut link = self.connection(self.connect.min(patience)).await?;
         let reply = link.request(body, patience).await?;
         self.keep(link);
         Ok(reply)

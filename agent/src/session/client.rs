@@ -1,0 +1,160 @@
+//! Requests over a session: encoded with its keys, repeated after a timeout, and once more after keys were
+//! renewed.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use salt_wire::channel::request::{Expected, Requests, needs_authentication};
+use salt_wire::crypto::OsRandom;
+use salt_wire::{Map, Value};
+use tokio::sync::{Notify, watch};
+
+use super::trouble::told;
+use crate::transport::Pool;
+
+/// What a session that is let in asks with.
+#[derive(Clone)]
+pub(super) struct Live {
+    pub(super) pool: Arc<Pool>,
+    pub(super) keys: Requests,
+    /// Counts the keys: a request whose keys are too old waits for a higher one.
+    pub(super) generation: u64,
+}
+
+/// How long, and how often.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For one reply, as long as nothing moves.
+    pub timeout: Duration,
+    /// Tries.
+    pub tries: u32,
+}
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RequestError {
+    /// No connection, or no answer.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The master answered, and it is a no, or not to be believed.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Asks one master. Cheap to clone; outlives reconnects of its session.
+#[derive(Clone)]
+pub struct Client {
+    master: Arc<str>,
+    live: watch::Receiver<Option<Live>>,
+    stale: Arc<Notify>,
+    patience: Patience,
+}
+
+/// A renewal of keys that takes longer than this has failed; so has a reconnect for who waits with a request.
+const RECOVERY: Duration = Duration::from_secs(30);
+
+impl Client {
+    pub(super) fn new(
+        master: &str,
+        live: watch::Receiver<Option<Live>>,
+        stale: Arc<Notify>,
+        patience: Patience,
+    ) -> Self {
+        Self {
+            master: master.into(),
+            live,
+            stale,
+            patience,
+        }
+    }
+
+    /// The master's name.
+    pub fn master(&self) -> &str {
+        &self.master
+    }
+
+    /// The usual patience (`request_channel_timeout`, `request_channel_tries`).
+    pub const fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    /// Sends a load and gives the decrypted reply.
+    pub async fn request(&self, load: Map, patience: Patience) -> Result<Value, RequestError> {
+        self.ask(Arc::new(load), patience, |expected, bytes| {
+            expected.reply(bytes)
+        })
+        .await
+    }
+
+    /// Sends a `_pillar` load and gives the proven pillar.
+    pub async fn pillar(&self, load: Map, patience: Patience) -> Result<Map, RequestError> {
+        self.ask(Arc::new(load), patience, |expected, bytes| {
+            expected.pillar(bytes, &mut OsRandom)
+        })
+        .await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        load: Arc<Map>,
+        patience: Patience,
+        open: fn(&Expected, &[u8]) -> Result<T, salt_wire::Error>,
+    ) -> Result<T, RequestError> {
+        let mut renewed = false;
+        let mut tries = 0;
+        let mut above = 0;
+        loop {
+            let live = self.live(above).await?;
+            let (bytes, expected) = encode(live.keys.clone(), load.clone()).await?;
+            tries += 1;
+            let reply = match live.pool.request(&bytes, patience.timeout).await {
+                Ok(reply) => reply,
+                Err(_) if tries < patience.tries => continue,
+                Err(error) => return Err(RequestError::Unreachable(told(&error))),
+            };
+            let opened = tokio::task::spawn_blocking(move || open(&expected, &reply))
+                .await
+                .map_err(|e| RequestError::Unreachable(e.to_string()))?;
+            match opened {
+                Ok(value) => return Ok(value),
+                Err(error) if needs_authentication(&error) && !renewed => {
+                    renewed = true;
+                    above = live.generation;
+                    // The session asks for new keys, unless it has done so since.
+                    if self
+                        .live
+                        .borrow()
+                        .as_ref()
+                        .is_some_and(|l| l.generation == above)
+                    {
+                        self.stale.notify_one();
+                    }
+                }
+                Err(error) => return Err(RequestError::Refused(told(&error))),
+            }
+        }
+    }
+
+    /// The keys, newer than `above`.
+    async fn live(&self, above: u64) -> Result<Live, RequestError> {
+        let newer = |live: &Option<Live>| live.as_ref().is_some_and(|l| l.generation > above);
+        let mut live = self.live.clone();
+        let closed =
+            || RequestError::Unreachable(format!("no session with master {}", self.master));
+        match tokio::time::timeout(RECOVERY, live.wait_for(newer)).await {
+            Ok(Ok(live)) => live.clone().ok_or_else(closed),
+            _ => Err(closed()),
+        }
+    }
+}
+
+async fn encode(keys: Requests, load: Arc<Map>) -> Result<(Vec<u8>, Expected), RequestError> {
+    let work = move || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        keys.encode(&load, now.map_or(0, |d| d.as_secs()), &mut OsRandom)
+    };
+    let encoded = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| RequestError::Unreachable(e.to_string()))?;
+    encoded.map_err(|e| RequestError::Refused(told(&e)))
+}

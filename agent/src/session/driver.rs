@@ -1,0 +1,661 @@
+//! The task that lives a session: it carries out what [`step`] wants, and serves while ready.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use salt_wire::channel::handshake::{Handshake, Outcome, Terms, Ticket};
+use salt_wire::channel::publish::{Publications, Received, key_may_be_old};
+use salt_wire::channel::request::Requests;
+use salt_wire::crypto::OsRandom;
+use salt_wire::error::Reason;
+use salt_wire::frame::{MAX_PUBLICATION, MAX_REPLY};
+use salt_wire::zmtp::{Heartbeat, Limits, Role};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{debug, info, warn};
+
+use super::backoff::random;
+use super::client::Live;
+use super::state::{Effect, Event, Pause, State, Trouble, step};
+use super::trouble::{told, trouble};
+use super::{Arrived, Credentials, Options, Persistence, Status};
+use crate::config::MasterAddress;
+use crate::transport::{Dial, Link, Pool, Port, Resolve};
+
+/// Publications kept while keys are renewed: libzmq's own high-water mark.
+const MOST_HELD: usize = 1000;
+/// And their bytes.
+const MOST_HELD_BYTES: usize = 64 << 20;
+/// When new keys did not help, nobody asks for newer ones before this: noise must not become a storm.
+const RENEWAL_REST: Duration = Duration::from_secs(10);
+/// How often idle request connections are looked through.
+const SWEEP: Duration = Duration::from_secs(10);
+/// The longest a name may take to resolve, and a moved master to answer.
+const LOOKUP: Duration = Duration::from_secs(20);
+
+pub(super) struct Driver {
+    pub(super) address: MasterAddress,
+    pub(super) name: String,
+    pub(super) options: Options,
+    pub(super) persistence: Persistence,
+    pub(super) credentials: Arc<dyn Credentials>,
+    pub(super) dial: Arc<dyn Dial>,
+    pub(super) resolve: Arc<dyn Resolve>,
+    pub(super) jobs: mpsc::Sender<Arrived>,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) live: watch::Sender<Option<Live>>,
+    pub(super) stale: Arc<Notify>,
+    pub(super) now: Connected,
+}
+
+/// What is there while connected.
+#[derive(Default)]
+pub(super) struct Connected {
+    peer: Option<IpAddr>,
+    /// When the answer to the name's lookup ends.
+    name_until: Option<Instant>,
+    pool: Option<Arc<Pool>>,
+    handshake: Option<Handshake>,
+    ticket: Option<Ticket>,
+    publications: Option<Publications>,
+    link: Option<Link>,
+    held: VecDeque<Vec<Vec<u8>>>,
+    held_bytes: usize,
+    /// Since when it is ready; the last renewal that changed nothing.
+    ready_since: Option<Instant>,
+    vain_renewal: Option<Instant>,
+    generation: u64,
+    dns_failures: u32,
+}
+
+impl Driver {
+    /// Lives until it is dropped, or with [`Persistence::UntilLost`] until the master is lost.
+    pub(super) async fn run(mut self) {
+        let (mut state, mut effects) = (State::Connecting, vec![Effect::Connect]);
+        loop {
+            let event = self.perform(&state, effects).await;
+            let Some((next, wanted)) = step(&state, event.clone(), &self.options.policy) else {
+                debug!(
+                    state = state.name(),
+                    ?event,
+                    "Nothing to do about this event."
+                );
+                effects = Vec::new();
+                if !state.is_ready() {
+                    // Cannot happen by the table; a pause keeps it from becoming a busy loop if it does.
+                    effects = vec![Effect::Wait(Pause::Reconnect)];
+                }
+                continue;
+            };
+            self.entered(&state, &next);
+            let over = matches!(next, State::Lost(_)) && self.persistence == Persistence::UntilLost;
+            (state, effects) = (next, wanted);
+            if over {
+                self.close();
+                return;
+            }
+        }
+    }
+
+    fn entered(&mut self, before: &State, state: &State) {
+        if let State::Ready { .. } = state
+            && !before.is_ready()
+        {
+            self.now.ready_since = Some(Instant::now());
+        }
+        let detail = match state {
+            State::Lost(trouble) => Some(trouble.clone()),
+            State::Pending(_) => self.status.borrow().trouble.clone(),
+            _ => None,
+        };
+        if before.name() != state.name() {
+            match (state, &detail) {
+                (State::Lost(trouble), _) if trouble.reason == Reason::NameMoved => {
+                    info!(reason = %trouble.reason, "{}", trouble.detail);
+                }
+                (State::Lost(trouble), _) => {
+                    warn!(reason = %trouble.reason, was = before.name(), "{}", trouble.detail);
+                }
+                (State::Pending(_), Some(trouble)) => {
+                    warn!(reason = %trouble.reason, "{}", trouble.detail);
+                }
+                _ => debug!(state = state.name(), "Session moved on."),
+            }
+        }
+        let peer = self.now.peer;
+        self.status.send_modify(|status| {
+            if status.state.name() != state.name() {
+                status.since = std::time::SystemTime::now();
+            }
+            status.state = state.clone();
+            status.peer = peer;
+            if state.is_ready() {
+                status.trouble = None;
+            } else if detail.is_some() {
+                status.trouble = detail;
+            }
+        });
+    }
+
+    /// Carries effects out; the event that comes of them, or of serving when none does.
+    async fn perform(&mut self, state: &State, effects: Vec<Effect>) -> Event {
+        let mut renew = false;
+        for effect in effects {
+            match effect {
+                Effect::Close => self.close(),
+                Effect::Wait(pause) => {
+                    sleep(self.pause(pause)).await;
+                    return Event::Woke;
+                }
+                Effect::Connect => return self.connect().await,
+                Effect::Authenticate => return self.authenticate().await,
+                Effect::Subscribe => return self.subscribe().await,
+                Effect::Renew => renew = true,
+            }
+        }
+        debug_assert!(state.is_ready(), "only a ready session serves");
+        self.serve(renew).await
+    }
+
+    fn close(&mut self) {
+        if self
+            .now
+            .ready_since
+            .is_some_and(|since| since.elapsed() > self.options.reconnect.longest())
+        {
+            self.options.reconnect.reset();
+            self.options.refused.reset();
+        }
+        self.live.send_replace(None);
+        self.now = Connected {
+            generation: self.now.generation,
+            dns_failures: self.now.dns_failures,
+            ..Connected::default()
+        };
+    }
+
+    fn pause(&mut self, pause: Pause) -> Duration {
+        let mut dice = random;
+        match pause {
+            Pause::None => Duration::ZERO,
+            Pause::Acceptance(wait) => wait.mul_f64(0.9 + 0.2 * random()),
+            Pause::Reconnect => self.options.reconnect.next(&mut dice),
+            Pause::Refused => self.options.refused.next(&mut dice),
+            Pause::Dns => self.options.dns.next(&mut dice),
+        }
+    }
+
+    async fn connect(&mut self) -> Event {
+        let looked_up = timeout(LOOKUP, self.resolve.resolve(&self.address.host)).await;
+        let answer = match looked_up {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return self.no_address(trouble(&error, Port::Request)),
+            Err(_) => {
+                let detail = format!("{} was not resolved in time", self.address.host);
+                return self.no_address(Trouble {
+                    reason: Reason::Dns,
+                    detail,
+                });
+            }
+        };
+        self.now.dns_failures = 0;
+        self.options.dns.reset();
+        let mut last = None;
+        for address in &answer.addresses {
+            let peer = SocketAddr::new(*address, self.address.port);
+            let pool = self.pool(peer);
+            match pool.open().await {
+                Ok(()) => {
+                    self.now.peer = Some(*address);
+                    self.now.name_until = answer.valid.map(|valid| Instant::now() + valid);
+                    self.now.pool = Some(Arc::new(pool));
+                    return Event::Reached;
+                }
+                Err(error) => last = Some(trouble(&error, Port::Request)),
+            }
+        }
+        Event::Failed(last.unwrap_or_else(|| Trouble {
+            reason: Reason::Dns,
+            detail: format!("{} has no address", self.address.host),
+        }))
+    }
+
+    fn no_address(&mut self, mut trouble: Trouble) -> Event {
+        self.now.dns_failures = self.now.dns_failures.saturating_add(1);
+        if let Some(most) = self
+            .options
+            .dns_tries
+            .filter(|most| self.now.dns_failures >= *most)
+        {
+            // Salt gives up here. We do not, but say that the operator's patience is over.
+            trouble.detail += &format!(" (retry_dns_count {most} is used up; still trying)");
+        }
+        Event::Failed(trouble)
+    }
+
+    fn pool(&self, peer: SocketAddr) -> Pool {
+        let limits = Limits {
+            message: MAX_REPLY as u64,
+            ..Limits::default()
+        };
+        let options = &self.options;
+        Pool::new(
+            self.dial.clone(),
+            peer,
+            limits,
+            options.pool,
+            options.connect_timeout,
+        )
+    }
+
+    async fn authenticate(&mut self) -> Event {
+        let Some(pool) = self.now.pool.clone() else {
+            return no_connection();
+        };
+        let handshake = match self.now.handshake.take() {
+            Some(handshake) => handshake,
+            None => match self.terms().await {
+                Ok(terms) => Handshake::new(terms, &mut OsRandom),
+                Err(trouble) => return Event::Failed(trouble),
+            },
+        };
+        let (handshake, answer) = ask_in(
+            pool,
+            handshake,
+            self.options.auth_timeout,
+            self.options.policy.safemode,
+        )
+        .await;
+        self.now.handshake = Some(handshake);
+        self.judge(answer).await
+    }
+
+    async fn terms(&self) -> Result<Terms, Trouble> {
+        let credentials = self.credentials.clone();
+        match tokio::task::spawn_blocking(move || credentials.terms()).await {
+            Ok(terms) => terms,
+            Err(error) => Err(Trouble {
+                reason: Reason::MasterNotTrusted,
+                detail: format!("our keys cannot be read: {error}"),
+            }),
+        }
+    }
+
+    /// Takes what the master answered to `_auth`; the keys are in place afterwards, if it gave any.
+    async fn judge(&mut self, answer: Answer) -> Event {
+        match answer {
+            Answer::In(ticket) => {
+                let (credentials, given) = (self.credentials.clone(), ticket.clone());
+                let stored =
+                    tokio::task::spawn_blocking(move || credentials.remember(&given)).await;
+                match stored {
+                    Ok(Ok(())) => {}
+                    Ok(Err(trouble)) => return Event::Failed(trouble),
+                    Err(error) => warn!(%error, "The master's key was not stored."),
+                }
+                match self.take_keys(*ticket) {
+                    Ok(()) => Event::Authenticated,
+                    Err(trouble) => Event::Failed(trouble),
+                }
+            }
+            Answer::Pending(trouble) => {
+                self.status
+                    .send_modify(|status| status.trouble = Some(trouble));
+                Event::KeyPending
+            }
+            Answer::No(trouble) => Event::Failed(trouble),
+            Answer::Silence(trouble) => Event::NoAnswer(trouble),
+        }
+    }
+
+    fn take_keys(&mut self, ticket: Ticket) -> Result<(), Trouble> {
+        let not_ready = |detail| Trouble {
+            reason: Reason::BadAnswer,
+            detail,
+        };
+        let Some((handshake, pool)) = self.now.handshake.as_ref().zip(self.now.pool.as_ref())
+        else {
+            return Err(not_ready("the connection is gone".to_owned()));
+        };
+        let terms = handshake.terms();
+        let keys = Requests::new(
+            &terms.id,
+            &terms.key,
+            &ticket,
+            self.options.sign,
+            &mut OsRandom,
+        )
+        .map_err(|e| not_ready(told(&e)))?;
+        match &mut self.now.publications {
+            Some(publications) => {
+                let same = self
+                    .now
+                    .ticket
+                    .as_ref()
+                    .is_some_and(|t| t.aes == ticket.aes);
+                self.now.vain_renewal = same.then(Instant::now);
+                publications.renew(&ticket);
+            }
+            None => {
+                let rules = self.options.signatures.clone();
+                self.now.publications = Some(Publications::new(&terms.id, &ticket, rules));
+            }
+        }
+        self.now.generation += 1;
+        self.live.send_replace(Some(Live {
+            pool: pool.clone(),
+            keys,
+            generation: self.now.generation,
+        }));
+        self.status
+            .send_modify(|status| status.version = Some(ticket.version));
+        self.now.ticket = Some(ticket);
+        Ok(())
+    }
+
+    async fn subscribe(&mut self) -> Event {
+        let connected = self.now.peer.zip(self.now.ticket.as_ref());
+        let Some(((peer, ticket), publications)) = connected.zip(self.now.publications.as_ref())
+        else {
+            return no_connection();
+        };
+        let port = self.options.publish_port.unwrap_or(ticket.publish_port);
+        let role = Role::Sub {
+            prefixes: publications.subscriptions(self.options.zmq_filtering),
+        };
+        let limits = Limits {
+            message: MAX_PUBLICATION as u64,
+            ..Limits::default()
+        };
+        let heartbeat = Heartbeat {
+            dead_after: self.options.dead_after,
+        };
+        let peer = SocketAddr::new(peer, port);
+        let patience = self.options.connect_timeout;
+        match Link::connect(&*self.dial, peer, role, limits, Some(heartbeat), patience).await {
+            Ok(link) => {
+                if !link.has_heartbeat() {
+                    info!(
+                        "The master's ZeroMQ answers no PING: a lost connection is found by TCP alone."
+                    );
+                }
+                self.now.link = Some(link);
+                Event::Subscribed
+            }
+            Err(error) => Event::Failed(trouble(&error, Port::Publish)),
+        }
+    }
+
+    /// Takes publications until something happens that changes the state.
+    async fn serve(&mut self, renew: bool) -> Event {
+        let (Some(mut link), Some(pool)) = (self.now.link.take(), self.now.pool.clone()) else {
+            return no_connection();
+        };
+        if !renew && let Some(event) = self.held().await {
+            self.now.link = Some(link);
+            return event;
+        }
+        let handshake = if renew {
+            self.now.handshake.take()
+        } else {
+            None
+        };
+        let renewal = renewal(pool.clone(), handshake, &self.options);
+        let (resolve, dial) = (self.resolve.clone(), self.dial.clone());
+        let moved = moved(
+            &self.address,
+            self.now.peer,
+            self.now.name_until,
+            &*resolve,
+            &*dial,
+            self.options.connect_timeout,
+        );
+        let dead = dead(
+            &pool,
+            self.options.alive_interval,
+            self.options.auth_timeout,
+        );
+        tokio::pin!(renewal, moved, dead);
+        let mut sweep = tokio::time::interval(SWEEP);
+        loop {
+            let full = self.now.held.len() >= MOST_HELD || self.now.held_bytes >= MOST_HELD_BYTES;
+            let event = tokio::select! {
+                message = link.message(), if !full => match message {
+                    Ok(frames) if renew => {
+                        self.hold(frames);
+                        continue;
+                    }
+                    Ok(frames) => match self.publication(frames).await {
+                        Some(event) => event,
+                        None => continue,
+                    },
+                    Err(error) => Event::Failed(trouble(&error, Port::Publish)),
+                },
+                (handshake, answer) = &mut renewal => {
+                    self.now.handshake = Some(handshake);
+                    self.judge(answer).await
+                }
+                trouble = &mut moved => Event::Failed(trouble),
+                trouble = &mut dead => Event::Failed(trouble),
+                () = self.stale.notified(), if !renew => Event::KeysStale,
+                _ = sweep.tick() => {
+                    pool.sweep();
+                    continue;
+                }
+            };
+            self.now.link = Some(link);
+            return event;
+        }
+    }
+
+    fn hold(&mut self, frames: Vec<Vec<u8>>) {
+        self.now.held_bytes += frames.iter().map(Vec::len).sum::<usize>();
+        self.now.held.push_back(frames);
+    }
+
+    /// Publications that waited for keys.
+    async fn held(&mut self) -> Option<Event> {
+        while let Some(frames) = self.now.held.pop_front() {
+            self.now.held_bytes -= frames.iter().map(Vec::len).sum::<usize>();
+            if let Some(event) = self.publication(frames).await {
+                return Some(event);
+            }
+        }
+        None
+    }
+
+    /// One message of the publisher; an event if keys are needed for it.
+    async fn publication(&mut self, frames: Vec<Vec<u8>>) -> Option<Event> {
+        let publications = self.now.publications.as_mut()?;
+        let parts: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+        match publications.receive(&parts) {
+            Ok(Received::Job(publication)) => {
+                debug!(jid = %publication.jid, fun = publication.fun(), "Publication received.");
+                let arrived = Arrived {
+                    master: self.name.clone(),
+                    load: publication.load,
+                };
+                if self.jobs.send(arrived).await.is_err() {
+                    debug!("Nobody takes publications any more.");
+                }
+                None
+            }
+            Ok(Received::Ignored(why)) => {
+                debug!(?why, "Publication ignored.");
+                None
+            }
+            Err(error) if key_may_be_old(&error) && self.may_renew() => {
+                self.now.held_bytes += frames.iter().map(Vec::len).sum::<usize>();
+                self.now.held.push_front(frames);
+                Some(Event::KeysStale)
+            }
+            Err(error) => {
+                warn!(error = told(&error), "Publication refused.");
+                None
+            }
+        }
+    }
+
+    fn may_renew(&self) -> bool {
+        self.now
+            .vain_renewal
+            .is_none_or(|at| at.elapsed() > RENEWAL_REST)
+    }
+}
+
+/// What the master said to `_auth`.
+enum Answer {
+    In(Box<Ticket>),
+    Pending(Trouble),
+    No(Trouble),
+    Silence(Trouble),
+}
+
+/// One question: request, reply, and the next algorithm when the master does not take one.
+async fn ask_in(
+    pool: Arc<Pool>,
+    mut handshake: Handshake,
+    patience: Duration,
+    safemode: bool,
+) -> (Handshake, Answer) {
+    loop {
+        let request = match handshake.request(&mut OsRandom) {
+            Ok(request) => request,
+            Err(error) => {
+                let detail = told(&error);
+                let reason = Reason::BadAlgorithm;
+                return (handshake, Answer::No(Trouble { reason, detail }));
+            }
+        };
+        let reply = match pool.request(&request, patience).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                let trouble = trouble(&error, Port::Request);
+                // Salt's safemode waits for a master that does not answer, whatever the cause.
+                let silent = safemode || trouble.reason == Reason::Timeout;
+                let answer = if silent { Answer::Silence } else { Answer::No };
+                return (handshake, answer(trouble));
+            }
+        };
+        // RSA with a large key takes its time, which heartbeats do not have.
+        let judged = tokio::task::spawn_blocking(move || {
+            let outcome = handshake.reply(&reply, &mut OsRandom);
+            (handshake, outcome)
+        });
+        let outcome;
+        (handshake, outcome) = match judged.await {
+            Ok(judged) => judged,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        match outcome {
+            Outcome::Accepted(ticket) => return (handshake, Answer::In(ticket)),
+            Outcome::TryAgain { why } => info!("{why}."),
+            Outcome::Refused(refusal) => {
+                let trouble = Trouble {
+                    reason: refusal.reason,
+                    detail: refusal.text,
+                };
+                let answer = match trouble.reason {
+                    Reason::Pending => Answer::Pending,
+                    _ => Answer::No,
+                };
+                return (handshake, answer(trouble));
+            }
+        }
+    }
+}
+
+/// Asks for new keys, as often as `auth_tries` allows; never ends without a handshake to ask with.
+async fn renewal(
+    pool: Arc<Pool>,
+    handshake: Option<Handshake>,
+    options: &Options,
+) -> (Handshake, Answer) {
+    let Some(mut handshake) = handshake else {
+        return std::future::pending().await;
+    };
+    sleep(options.renew_jitter.mul_f64(random())).await;
+    let mut tries = 1;
+    loop {
+        let answer;
+        (handshake, answer) = ask_in(
+            pool.clone(),
+            handshake,
+            options.auth_timeout,
+            options.policy.safemode,
+        )
+        .await;
+        match answer {
+            Answer::Silence(_) if tries < options.policy.auth_tries => tries += 1,
+            answer => return (handshake, answer),
+        }
+    }
+}
+
+/// Ends when the master's name stands for another machine, which also answers.
+async fn moved(
+    address: &MasterAddress,
+    peer: Option<IpAddr>,
+    mut until: Option<Instant>,
+    resolve: &dyn Resolve,
+    dial: &dyn Dial,
+    patience: Duration,
+) -> Trouble {
+    let Some(peer) = peer else {
+        return std::future::pending().await;
+    };
+    while let Some(due) = until {
+        sleep_until(due).await;
+        let retry = Instant::now() + Duration::from_secs(30);
+        until = Some(retry);
+        let answer = match timeout(LOOKUP, resolve.resolve(&address.host)).await {
+            Ok(Ok(answer)) => answer,
+            // As long as the connection stands, a name server that does not is no reason to give it up.
+            _ => continue,
+        };
+        until = answer.valid.map(|valid| Instant::now() + valid);
+        if answer.addresses.contains(&peer) {
+            continue;
+        }
+        for new in &answer.addresses {
+            let to = SocketAddr::new(*new, address.port);
+            let limits = Limits::default();
+            match Link::connect(dial, to, Role::Req, limits, None, patience).await {
+                Ok(_) => {
+                    return Trouble {
+                        reason: Reason::NameMoved,
+                        detail: format!("{} has moved from {peer} to {new}", address.host),
+                    };
+                }
+                Err(error) => warn!(
+                    error = told(&error),
+                    "{} has moved to {new}, which does not answer: staying at {peer}.",
+                    address.host
+                ),
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+/// Ends when the master's request port does not answer (`master_alive_interval`).
+async fn dead(pool: &Pool, interval: Duration, patience: Duration) -> Trouble {
+    if interval.is_zero() {
+        return std::future::pending().await;
+    }
+    loop {
+        sleep(interval).await;
+        if let Err(error) = pool.request(&super::clear_ping(), patience).await {
+            return trouble(&error, Port::Request);
+        }
+    }
+}
+
+fn no_connection() -> Event {
+    Event::Failed(Trouble {
+        reason: Reason::ConnectionClosed,
+        detail: "the connection was closed".to_owned(),
+    })
+}

@@ -1,0 +1,182 @@
+//! One connection to one master: let in, listening, asking; found dead in time and built anew.
+//!
+//! ```text
+//! connecting → authenticating → subscribing → ready ⇄ (renewing keys)
+//!     ↑              ↕ pending                   ↓
+//!     └───────────── lost ←──────────────────────┘   (from each state, with a reason)
+//! ```
+//!
+//! [`state`] holds the states and the table, [`driver`](self) carries out what it wants, [`Client`] asks,
+//! [`Backoff`](backoff::Backoff) spaces the tries, [`masters`] says which master is next. A new state:
+//! `state.rs`, its table test, and `driver.rs`.
+
+pub mod backoff;
+mod client;
+mod driver;
+pub mod masters;
+mod options;
+pub mod state;
+mod trouble;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use salt_wire::channel::handshake::{Terms, Ticket};
+use salt_wire::frame::Version;
+use salt_wire::{Map, Value, map};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+pub use client::{Client, Patience, RequestError};
+pub use options::Options;
+pub use state::{State, Trouble};
+pub use trouble::told;
+
+use crate::config::MasterAddress;
+use crate::transport::{Dial, Resolve};
+
+/// A decrypted and proven publication.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arrived {
+    /// The session's name.
+    pub master: String,
+    /// Its load.
+    pub load: Map,
+}
+
+/// Our key pair and what speaks for the master's key. Called from blocking threads.
+pub trait Credentials: Send + Sync {
+    /// What to bring to the master; read anew for each connection.
+    fn terms(&self) -> Result<Terms, Trouble>;
+    /// The master proved everything: its key may be stored now.
+    fn remember(&self, ticket: &Ticket) -> Result<(), Trouble>;
+}
+
+/// When a session ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persistence {
+    /// Never.
+    Forever,
+    /// At the first loss: somebody else knows what comes next.
+    UntilLost,
+}
+
+/// Where a session stands, for whoever wants to know.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The state.
+    pub state: State,
+    /// Since when it has this name.
+    pub since: SystemTime,
+    /// The address in use.
+    pub peer: Option<IpAddr>,
+    /// The authentication version that the master speaks.
+    pub version: Option<Version>,
+    /// What keeps it from being ready.
+    pub trouble: Option<Trouble>,
+}
+
+/// Everything that a session is made of.
+pub struct Setup {
+    /// The master.
+    pub address: MasterAddress,
+    /// The options.
+    pub options: Options,
+    /// When it ends.
+    pub persistence: Persistence,
+    /// Keys.
+    pub credentials: Arc<dyn Credentials>,
+    /// Opens connections.
+    pub dial: Arc<dyn Dial>,
+    /// Looks names up.
+    pub resolve: Arc<dyn Resolve>,
+    /// Takes publications.
+    pub jobs: mpsc::Sender<Arrived>,
+}
+
+/// A running session; dropping it ends it.
+pub struct Session {
+    name: String,
+    address: MasterAddress,
+    status: watch::Receiver<Status>,
+    client: Client,
+    task: JoinHandle<()>,
+}
+
+impl Session {
+    /// Starts a session.
+    pub fn start(setup: Setup) -> Self {
+        let name = setup.address.to_string();
+        let (status_in, status) = watch::channel(Status {
+            state: State::Connecting,
+            since: SystemTime::now(),
+            peer: None,
+            version: None,
+            trouble: None,
+        });
+        let (live_in, live) = watch::channel(None);
+        let stale = Arc::new(Notify::new());
+        let patience = Patience {
+            timeout: setup.options.request_timeout,
+            tries: setup.options.request_tries,
+        };
+        let client = Client::new(&name, live, stale.clone(), patience);
+        let driver = driver::Driver {
+            address: setup.address.clone(),
+            name: name.clone(),
+            options: setup.options,
+            persistence: setup.persistence,
+            credentials: setup.credentials,
+            dial: setup.dial,
+            resolve: setup.resolve,
+            jobs: setup.jobs,
+            status: status_in,
+            live: live_in,
+            stale,
+            now: driver::Connected::default(),
+        };
+        let span = tracing::info_span!("session", master = %name);
+        Self {
+            name,
+            address: setup.address,
+            status,
+            client,
+            task: tokio::spawn(driver.run().instrument(span)),
+        }
+    }
+
+    /// The name that its publications carry: host and port.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The master.
+    pub const fn address(&self) -> &MasterAddress {
+        &self.address
+    }
+
+    /// Where it stands; the sender is gone when the session has ended.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Asks the master.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The one request that needs no key: is anybody there?
+pub fn clear_ping() -> Vec<u8> {
+    let load = map! { "cmd" => "ping" };
+    let version = u64::from(Version::V3.number());
+    Value::Map(map! { "enc" => "clear", "load" => load, "version" => version }).to_msgpack()
+}
