@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use salt_wire::channel::handshake::{Handshake, Outcome, Terms, Ticket};
+use salt_wire::channel::handshake::{Handshake, Terms, Ticket};
 use salt_wire::channel::publish::{Publications, Received, key_may_be_old};
 use salt_wire::channel::request::Requests;
 use salt_wire::crypto::OsRandom;
@@ -13,10 +13,11 @@ use salt_wire::error::Reason;
 use salt_wire::frame::{MAX_PUBLICATION, MAX_REPLY};
 use salt_wire::zmtp::{Heartbeat, Limits, Role};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::backoff::random;
+use super::beside::{Answer, LOOKUP, ask_in, dead, moved, renewal};
 use super::client::Live;
 use super::state::{Effect, Event, Pause, State, Trouble, step};
 use super::trouble::{told, trouble};
@@ -32,8 +33,6 @@ const MOST_HELD_BYTES: usize = 64 << 20;
 const RENEWAL_REST: Duration = Duration::from_secs(10);
 /// How often idle request connections are looked through.
 const SWEEP: Duration = Duration::from_secs(10);
-/// The longest a name may take to resolve, and a moved master to answer.
-const LOOKUP: Duration = Duration::from_secs(20);
 
 pub(super) struct Driver {
     pub(super) address: MasterAddress,
@@ -296,7 +295,11 @@ impl Driver {
                     Err(error) => warn!(%error, "The master's key was not stored."),
                 }
                 match self.take_keys(*ticket) {
-                    Ok(()) => Event::Authenticated,
+                    Ok(()) => {
+                        // Who asked for these keys meanwhile has them now.
+                        drop(timeout(Duration::ZERO, self.stale.notified()).await);
+                        Event::Authenticated
+                    }
                     Err(trouble) => Event::Failed(trouble),
                 }
             }
@@ -330,11 +333,8 @@ impl Driver {
         .map_err(|e| not_ready(told(&e)))?;
         match &mut self.now.publications {
             Some(publications) => {
-                let same = self
-                    .now
-                    .ticket
-                    .as_ref()
-                    .is_some_and(|t| t.aes == ticket.aes);
+                let same = |t: &Ticket| t.aes == ticket.aes && t.session == ticket.session;
+                let same = self.now.ticket.as_ref().is_some_and(same);
                 self.now.vain_renewal = same.then(Instant::now);
                 publications.renew(&ticket);
             }
@@ -402,16 +402,19 @@ impl Driver {
         } else {
             None
         };
-        let renewal = renewal(pool.clone(), handshake, &self.options);
+        let options = self.options.clone();
+        let renewal = renewal(pool.clone(), handshake, &options);
         let (resolve, dial) = (self.resolve.clone(), self.dial.clone());
+        let address = self.address.clone();
         let moved = moved(
-            &self.address,
+            &address,
             self.now.peer,
             self.now.name_until,
             &*resolve,
             &*dial,
-            self.options.connect_timeout,
+            options.connect_timeout,
         );
+        let stale = self.stale.clone();
         let dead = dead(
             &pool,
             self.options.alive_interval,
@@ -439,7 +442,12 @@ impl Driver {
                 }
                 trouble = &mut moved => Event::Failed(trouble),
                 trouble = &mut dead => Event::Failed(trouble),
-                () = self.stale.notified(), if !renew => Event::KeysStale,
+                () = stale.notified(), if !renew => {
+                    if !self.may_renew() {
+                        continue;
+                    }
+                    Event::KeysStale
+                }
                 _ = sweep.tick() => {
                     pool.sweep();
                     continue;
@@ -502,154 +510,6 @@ impl Driver {
         self.now
             .vain_renewal
             .is_none_or(|at| at.elapsed() > RENEWAL_REST)
-    }
-}
-
-/// What the master said to `_auth`.
-enum Answer {
-    In(Box<Ticket>),
-    Pending(Trouble),
-    No(Trouble),
-    Silence(Trouble),
-}
-
-/// One question: request, reply, and the next algorithm when the master does not take one.
-async fn ask_in(
-    pool: Arc<Pool>,
-    mut handshake: Handshake,
-    patience: Duration,
-    safemode: bool,
-) -> (Handshake, Answer) {
-    loop {
-        let request = match handshake.request(&mut OsRandom) {
-            Ok(request) => request,
-            Err(error) => {
-                let detail = told(&error);
-                let reason = Reason::BadAlgorithm;
-                return (handshake, Answer::No(Trouble { reason, detail }));
-            }
-        };
-        let reply = match pool.request(&request, patience).await {
-            Ok(reply) => reply,
-            Err(error) => {
-                let trouble = trouble(&error, Port::Request);
-                // Salt's safemode waits for a master that does not answer, whatever the cause.
-                let silent = safemode || trouble.reason == Reason::Timeout;
-                let answer = if silent { Answer::Silence } else { Answer::No };
-                return (handshake, answer(trouble));
-            }
-        };
-        // RSA with a large key takes its time, which heartbeats do not have.
-        let judged = tokio::task::spawn_blocking(move || {
-            let outcome = handshake.reply(&reply, &mut OsRandom);
-            (handshake, outcome)
-        });
-        let outcome;
-        (handshake, outcome) = match judged.await {
-            Ok(judged) => judged,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        };
-        match outcome {
-            Outcome::Accepted(ticket) => return (handshake, Answer::In(ticket)),
-            Outcome::TryAgain { why } => info!("{why}."),
-            Outcome::Refused(refusal) => {
-                let trouble = Trouble {
-                    reason: refusal.reason,
-                    detail: refusal.text,
-                };
-                let answer = match trouble.reason {
-                    Reason::Pending => Answer::Pending,
-                    _ => Answer::No,
-                };
-                return (handshake, answer(trouble));
-            }
-        }
-    }
-}
-
-/// Asks for new keys, as often as `auth_tries` allows; never ends without a handshake to ask with.
-async fn renewal(
-    pool: Arc<Pool>,
-    handshake: Option<Handshake>,
-    options: &Options,
-) -> (Handshake, Answer) {
-    let Some(mut handshake) = handshake else {
-        return std::future::pending().await;
-    };
-    sleep(options.renew_jitter.mul_f64(random())).await;
-    let mut tries = 1;
-    loop {
-        let answer;
-        (handshake, answer) = ask_in(
-            pool.clone(),
-            handshake,
-            options.auth_timeout,
-            options.policy.safemode,
-        )
-        .await;
-        match answer {
-            Answer::Silence(_) if tries < options.policy.auth_tries => tries += 1,
-            answer => return (handshake, answer),
-        }
-    }
-}
-
-/// Ends when the master's name stands for another machine, which also answers.
-async fn moved(
-    address: &MasterAddress,
-    peer: Option<IpAddr>,
-    mut until: Option<Instant>,
-    resolve: &dyn Resolve,
-    dial: &dyn Dial,
-    patience: Duration,
-) -> Trouble {
-    let Some(peer) = peer else {
-        return std::future::pending().await;
-    };
-    while let Some(due) = until {
-        sleep_until(due).await;
-        let retry = Instant::now() + Duration::from_secs(30);
-        until = Some(retry);
-        let answer = match timeout(LOOKUP, resolve.resolve(&address.host)).await {
-            Ok(Ok(answer)) => answer,
-            // As long as the connection stands, a name server that does not is no reason to give it up.
-            _ => continue,
-        };
-        until = answer.valid.map(|valid| Instant::now() + valid);
-        if answer.addresses.contains(&peer) {
-            continue;
-        }
-        for new in &answer.addresses {
-            let to = SocketAddr::new(*new, address.port);
-            let limits = Limits::default();
-            match Link::connect(dial, to, Role::Req, limits, None, patience).await {
-                Ok(_) => {
-                    return Trouble {
-                        reason: Reason::NameMoved,
-                        detail: format!("{} has moved from {peer} to {new}", address.host),
-                    };
-                }
-                Err(error) => warn!(
-                    error = told(&error),
-                    "{} has moved to {new}, which does not answer: staying at {peer}.",
-                    address.host
-                ),
-            }
-        }
-    }
-    std::future::pending().await
-}
-
-/// Ends when the master's request port does not answer (`master_alive_interval`).
-async fn dead(pool: &Pool, interval: Duration, patience: Duration) -> Trouble {
-    if interval.is_zero() {
-        return std::future::pending().await;
-    }
-    loop {
-        sleep(interval).await;
-        if let Err(error) = pool.request(&super::clear_ping(), patience).await {
-            return trouble(&error, Port::Request);
-        }
     }
 }
 

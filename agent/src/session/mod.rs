@@ -11,6 +11,7 @@
 //! `state.rs`, its table test, and `driver.rs`.
 
 pub mod backoff;
+mod beside;
 mod client;
 mod driver;
 pub mod masters;

@@ -34,9 +34,9 @@ pub use resolve::{Answer, Resolve};
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A byte stream to a peer.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
 /// Which of a master's two ports a stream is for; the local side of each can be configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
