@@ -40,6 +40,12 @@ impl Code {
             | Reason::Port4505Closed
             | Reason::Port4506Closed
             | Reason::Timeout
+            | Reason::Unreachable
+            | Reason::NotZeroMq
+            | Reason::ConnectionClosed
+            | Reason::MasterSilent
+            | Reason::NameMoved
+            | Reason::Superseded
             | Reason::BadAnswer => Self::UNAVAILABLE,
             Reason::BadAlgorithm
             | Reason::AuthVersionTooOld
