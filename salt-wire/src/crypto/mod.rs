@@ -18,7 +18,9 @@ pub use ed25519::{OrderKey, OrderPublicKey};
 pub use fingerprint::Fingerprint;
 pub use hash::{HashType, Hasher};
 pub use names::{EncAlgo, SigAlgo};
-pub use rand_core::{CryptoRngCore as Random, OsRng as OsRandom};
+pub use rand_core::{
+    CryptoRng, CryptoRngCore as Random, Error as RngError, OsRng as OsRandom, RngCore,
+};
 pub use rsa::{MIN_KEY_BITS, PrivateKey, PublicKey};
 pub use zeroize::Zeroizing;
 
