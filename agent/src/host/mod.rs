@@ -5,10 +5,12 @@
 
 pub mod account;
 pub mod cancel;
+pub mod clock;
 pub mod digest;
 pub mod env;
 pub mod exec;
 pub mod fs;
+pub mod lock;
 pub mod net;
 pub mod netlink;
 pub mod shlex;

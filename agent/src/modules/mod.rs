@@ -4,6 +4,7 @@
 
 pub mod cp;
 pub mod remaster;
+pub mod state;
 pub mod test;
 
 use crate::config::Settings;
@@ -22,7 +23,12 @@ pub struct Function {
 }
 
 /// Every module's rows.
-const ALL: &[&[Function]] = &[cp::FUNCTIONS, remaster::FUNCTIONS, test::FUNCTIONS];
+const ALL: &[&[Function]] = &[
+    cp::FUNCTIONS,
+    remaster::FUNCTIONS,
+    state::FUNCTIONS,
+    test::FUNCTIONS,
+];
 
 /// All functions, module by module.
 pub fn all() -> impl Iterator<Item = &'static Function> {

@@ -7,6 +7,7 @@ pub mod test;
 use salt_wire::{Map, Value};
 
 use crate::context::{Args, Context, Error};
+use crate::fileclient::FileClient;
 
 /// One state function.
 pub struct State {
@@ -28,6 +29,8 @@ pub struct Run<'a> {
     pub test: bool,
     /// The whole low chunk: `__id__`, `__sls__`, `__env__`, `fun`, requisites.
     pub chunk: &'a Map,
+    /// The file server, for sources.
+    pub files: &'a FileClient,
 }
 
 /// What a state reports.

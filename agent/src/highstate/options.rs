@@ -1,0 +1,109 @@
+//! The options of one run: the minion's own, overridden by its master's where Salt lets the master decide.
+
+use salt_wire::{Map, Value};
+
+use crate::context::{Context, python};
+use crate::fileclient::FileClient;
+
+/// How a run is compiled and carried out.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Change nothing.
+    pub test: bool,
+    /// Only this environment.
+    pub saltenv: Option<String>,
+    /// The pipe of files without a `#!` line.
+    pub renderer: String,
+    /// The first failed state ends the run.
+    pub failhard: bool,
+    /// The top file's address.
+    pub state_top: String,
+    /// Only the top file of this environment counts.
+    pub state_top_saltenv: Option<String>,
+    /// Named groups of minions, for the top file.
+    pub nodegroups: Map,
+    /// States run in the order in which they are written.
+    pub auto_order: bool,
+    /// How the top files of several environments become one.
+    pub merging: String,
+    /// Environments in their order.
+    pub env_order: Vec<String>,
+    /// Environments that the file server's roots name.
+    pub file_roots: Vec<String>,
+    /// The top file of environments that have none, with `same`.
+    pub default_top: String,
+    /// Tell the master about each finished state.
+    pub events: bool,
+    /// Requisites that are ignored.
+    pub disabled_requisites: Vec<String>,
+    /// What the master tops systems say comes before the top file.
+    pub tops_first: bool,
+    /// Call no state function at all.
+    pub mocked: bool,
+    /// No events and no job: a run of `--local`.
+    pub local: bool,
+}
+
+impl Options {
+    /// The options of this minion, and of its master.
+    pub fn new(ctx: &Context, files: &FileClient) -> Self {
+        let own = &ctx.settings.opts;
+        let masters = files.master_opts().unwrap_or_else(|error| {
+            tracing::error!(%error, "The master's options are not to be had, defaults are used.");
+            Map::new()
+        });
+        let text = |key: &str, default: &str| {
+            let value = masters.get(key).or_else(|| own.get(key));
+            value
+                .and_then(Value::as_str)
+                .filter(|s| !s.is_empty())
+                .unwrap_or(default)
+                .to_owned()
+        };
+        let truth = |map: &Map, key: &str| map.get(key).is_some_and(Value::is_truthy);
+        let names = |value: Option<&Value>| -> Vec<String> {
+            match value {
+                Some(Value::List(l)) => l.iter().map(python::text).collect(),
+                Some(Value::Map(m)) => m.keys().map(python::text).collect(),
+                Some(Value::Str(s)) => vec![s.clone()],
+                _ => Vec::new(),
+            }
+        };
+        let opt = |key: &str| own.get(key).filter(|v| v.is_truthy()).map(python::text);
+        let top = text("state_top", "top.sls");
+        let state_top = if top.starts_with("salt://") {
+            top
+        } else {
+            format!("salt://{}", top.trim_start_matches('/'))
+        };
+        Self {
+            test: truth(own, "test"),
+            saltenv: opt("saltenv"),
+            renderer: text("renderer", "jinja|yaml"),
+            failhard: truth(&masters, "failhard"),
+            state_top,
+            state_top_saltenv: masters
+                .get("state_top_saltenv")
+                .filter(|v| v.is_truthy())
+                .map(python::text),
+            nodegroups: masters
+                .get("nodegroups")
+                .and_then(Value::as_map)
+                .cloned()
+                .unwrap_or_default(),
+            auto_order: masters
+                .get("state_auto_order")
+                .or_else(|| own.get("state_auto_order"))
+                .is_none_or(Value::is_truthy),
+            merging: text("top_file_merging_strategy", "merge"),
+            env_order: names(masters.get("env_order").or_else(|| own.get("env_order"))),
+            file_roots: names(masters.get("file_roots")),
+            default_top: text("default_top", "base"),
+            events: truth(own, "state_events") || truth(&masters, "state_events"),
+            disabled_requisites: names(own.get("disabled_requisites")),
+            tops_first: truth(own, "master_tops_first"),
+            mocked: false,
+            local: ctx.master.is_none(),
+        }
+    }
+}
