@@ -22,6 +22,7 @@ pub mod grains;
 pub mod highstate;
 pub mod host;
 pub mod identity;
+pub mod keys;
 pub mod modules;
 pub mod pillar;
 pub mod remaster;
