@@ -103,19 +103,52 @@ fn set(chars: &[char], start: usize) -> Option<(Token, usize)> {
     while *chars.get(end)? != ']' {
         end += 1;
     }
-    let body = &chars[first..end];
-    let mut ranges = Vec::new();
-    let mut at = 0;
-    while at < body.len() {
-        if at + 2 < body.len() && body[at + 1] == '-' {
-            ranges.push((body[at], body[at + 2]));
-            at += 3;
-        } else {
-            ranges.push((body[at], body[at]));
-            at += 1;
+    let (negated, ranges) = ranges(&chars[start..end]);
+    Some((Token::Set { negated, ranges }, end + 1))
+}
+
+/// Reads the inside of a set as Python does. It cuts the text at the dashes that make ranges and drops the
+/// empty ones (`z-a`), which may move a `!` to the front and so turn the set around.
+fn ranges(body: &[char]) -> (bool, Vec<(char, char)>) {
+    let mut chunks: Vec<Vec<char>> = Vec::new();
+    let mut from = 0;
+    let mut search = if body.first() == Some(&'!') { 2 } else { 1 };
+    while let Some(dash) = (search..body.len()).find(|&i| body[i] == '-') {
+        chunks.push(body[from..dash].to_vec());
+        from = dash + 1;
+        search = dash + 3;
+    }
+    if from < body.len() {
+        chunks.push(body[from..].to_vec());
+    } else if let Some(last) = chunks.last_mut() {
+        last.push('-');
+    }
+    for at in (1..chunks.len()).rev() {
+        if chunks[at - 1].last() > chunks[at].first() {
+            chunks[at - 1].pop();
+            let rest = chunks.remove(at);
+            chunks[at - 1].extend(rest.into_iter().skip(1));
         }
     }
-    Some((Token::Set { negated, ranges }, end + 1))
+    // A dash between two chunks is a range, one inside of a chunk a member.
+    let mut marked: Vec<(char, bool)> = Vec::new();
+    for (at, chunk) in chunks.iter().enumerate() {
+        if at > 0 {
+            marked.push(('-', true));
+        }
+        marked.extend(chunk.iter().map(|c| (*c, false)));
+    }
+    let negated = marked.first() == Some(&('!', false));
+    let mut members = marked.into_iter().skip(usize::from(negated)).peekable();
+    let mut ranges = Vec::new();
+    while let Some((low, _)) = members.next() {
+        let high = members
+            .next_if_eq(&('-', true))
+            .and_then(|_| members.next())
+            .map_or(low, |(high, _)| high);
+        ranges.push((low, high));
+    }
+    (negated, ranges)
 }
 
 #[cfg(test)]
@@ -136,6 +169,10 @@ mod tests {
             ("x1", "x[0-9]", true),
             ("xa", "x[!0-9]", true),
             ("x]", "x[]]", true),
+            ("x", "[z-a]", false),
+            ("-", "[a-]", true),
+            ("b", "[a-[!a-c]", false),
+            ("d", "[a-[!a-c]", true),
             ("x[", "x[", true),
             ("abcabd", "*ab?", true),
             ("abc", "ABC", false),

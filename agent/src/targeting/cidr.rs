@@ -5,24 +5,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use salt_wire::{Map, Value};
 
-pub(super) fn matches(tgt: &Value, grains: &Map) -> bool {
+/// `None` where Salt's matcher raises.
+pub(super) fn matches(tgt: &Value, grains: &Map) -> Option<bool> {
     let Some(tgt) = tgt.as_str() else {
-        return false;
+        return Some(false);
     };
     if let Some((address, scope)) = address(tgt) {
         let (grain, text) = match address {
             IpAddr::V4(v4) => ("ipv4", v4.to_string()),
             IpAddr::V6(v6) => ("ipv6", v6_text(v6) + scope),
         };
-        return match grains.get(grain) {
+        return Some(match grains.get(grain) {
             Some(Value::List(list)) => list.iter().any(|a| a.as_str() == Some(&text)),
             Some(Value::Str(one)) => one.contains(&text),
             _ => false,
-        };
+        });
     }
     let Some(network) = network(tgt) else {
         tracing::debug!(tgt, "Neither an address nor a network.");
-        return false;
+        return Some(false);
     };
     let grain = match network {
         IpNet::V4(_) => "ipv4",
@@ -31,17 +32,16 @@ pub(super) fn matches(tgt: &Value, grains: &Map) -> bool {
     let addresses = match grains.get(grain) {
         Some(Value::List(list)) => list.as_slice(),
         Some(one @ Value::Str(_)) => std::slice::from_ref(one),
-        _ => return false,
+        _ => return Some(false),
     };
     for item in addresses {
         match item.as_str().and_then(address) {
-            // Something that is no address stops the search, as the exception does in Salt.
-            None => return false,
-            Some((item, _)) if network.contains(&item) => return true,
+            None => return None,
+            Some((item, _)) if network.contains(&item) => return Some(true),
             Some(_) => {}
         }
     }
-    false
+    Some(false)
 }
 
 /// An address, and for IPv6 its `%scope`.

@@ -77,7 +77,7 @@ impl Target {
         Some(tokens)
     }
 
-    /// The answer of one term; an engine that does not exist spoils the whole target.
+    /// The answer of one term; an engine that does not exist spoils the whole target, and so does a failure.
     fn term(&self, engine: char, delimiter: Option<&str>, pattern: &str) -> Option<bool> {
         let kind = match engine {
             'G' => "grain",
@@ -91,7 +91,7 @@ impl Target {
             'M' => "managing_minion",
             _ => return None,
         };
-        Some(self.matches(kind, &pattern.into(), delimiter.unwrap_or(DELIMITER)))
+        self.answer(kind, &pattern.into(), delimiter.unwrap_or(DELIMITER))
     }
 }
 

@@ -77,20 +77,25 @@ impl Target {
 
     /// Whether a target of this type means this minion. An unknown type means nobody.
     pub fn matches(&self, kind: &str, tgt: &Value, delimiter: &str) -> bool {
+        self.answer(kind, tgt, delimiter).unwrap_or(false)
+    }
+
+    /// `None` where Salt's matcher raises, which also spoils an expression around it.
+    fn answer(&self, kind: &str, tgt: &Value, delimiter: &str) -> Option<bool> {
         let path = |data: &Map, how: Match| match tgt {
             Value::Str(tgt) => subdict_match(data, tgt, delimiter, how),
             _ => false,
         };
-        match kind {
+        Some(match kind {
             "glob" => tgt.as_str().is_some_and(|tgt| fnmatch(&self.id, tgt)),
-            "pcre" => tgt.as_str().is_some_and(|tgt| pcre::matches(tgt, &self.id)),
+            "pcre" => pcre::try_match(tgt.as_str()?, &self.id)?,
             "list" => self.in_list(tgt),
             "grain" => path(&self.grains, Match::Glob),
             "grain_pcre" => path(&self.grains, Match::Pcre),
             "pillar" => path(&self.pillar, Match::Glob),
             "pillar_pcre" => path(&self.pillar, Match::Pcre),
             "pillar_exact" => path(&self.pillar, Match::Exact),
-            "ipcidr" => cidr::matches(tgt, &self.grains),
+            "ipcidr" => cidr::matches(tgt, &self.grains)?,
             "compound" => match tgt {
                 Value::Str(tgt) => self.compound(tgt.split_whitespace().map(str::to_owned)),
                 Value::List(words) => {
@@ -110,7 +115,7 @@ impl Target {
             // No resources and no range server here. `compound_pillar_exact` is a master's matter: a
             // stock minion has no matcher of that name either.
             _ => false,
-        }
+        })
     }
 
     fn in_list(&self, tgt: &Value) -> bool {

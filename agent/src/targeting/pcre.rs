@@ -7,18 +7,23 @@ const BACKTRACK_LIMIT: usize = 1_000_000;
 
 /// Whether `text` begins with what `pattern` describes. A pattern that Python would refuse matches nothing.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let Some(regex) = compile(pattern) else {
+    try_match(pattern, text).unwrap_or_else(|| {
         tracing::debug!(pattern, "Not a regular expression.");
-        return false;
-    };
+        false
+    })
+}
+
+/// As [`matches`]; `None` for a pattern that is none.
+pub fn try_match(pattern: &str, text: &str) -> Option<bool> {
+    let regex = compile(pattern)?;
     // The leftmost match begins at the start if any match does.
-    match regex.find(text) {
+    Some(match regex.find(text) {
         Ok(found) => found.is_some_and(|m| m.start() == 0),
         Err(error) => {
             tracing::warn!(pattern, %error, "A pattern takes too many steps; it counts as no match.");
             false
         }
-    }
+    })
 }
 
 /// A pattern in Python's syntax, compiled; `None` when Python or the engine refuses it.
@@ -96,6 +101,7 @@ fn translate(pattern: &str) -> Option<String> {
                 at += chars[at..].iter().position(|c| *c == ')')? + 1;
                 continue;
             }
+            '(' if at > 0 && is_global_flags(&chars[at..]) => return None,
             '(' if chars[at..].starts_with(&['(', '?', 'P', '=']) => {
                 let end = at + chars[at..].iter().position(|c| *c == ')')?;
                 let name: String = chars[at + 4..end].iter().collect();
@@ -108,6 +114,15 @@ fn translate(pattern: &str) -> Option<String> {
         at += 1;
     }
     Some(out)
+}
+
+/// `(?i)`: only allowed at the very start.
+fn is_global_flags(chars: &[char]) -> bool {
+    chars.starts_with(&['(', '?'])
+        && chars[2..]
+            .iter()
+            .position(|c| !c.is_ascii_lowercase())
+            .is_some_and(|end| end > 0 && chars[2 + end] == ')')
 }
 
 fn global_flags(pattern: &str) -> &str {
