@@ -214,7 +214,7 @@ fn glob(random: &mut Random, text: &str) -> String {
             2 => out.push_str(&format!("[{c}]")),
             3 => out.push_str("[a-z]"),
             4 => out.push_str("[!a-c]"),
-            5 => out.push_str(&random.pick(&[
+            5 => out.push_str(random.pick(&[
                 "[]a]", "[!]", "[", "[z-a]", "[a-", "[--0]", "[^w]", "[a-z-9]", "[!z-a]",
                 "[w-w\\d]",
             ])),
@@ -236,7 +236,7 @@ fn regex(random: &mut Random, text: &str) -> String {
             2 => out.push_str(&format!("[{c}x]")),
             3 => out.push_str(&format!("({c}|q)")),
             4 => out.push_str(&format!("{c}+")),
-            5 => out.push_str(&random.pick(&[
+            5 => out.push_str(random.pick(&[
                 "$", "\\Z", "^", "(?=w)", "(?!z)", "[", "(", "\\d+", "{1}", "a{,2}", "\\b", "(?i)",
                 "[^a-c]", "\\S", "(?P<n>.)", "[]x]", "[a&&b]", "\\.", "|", ")", "*", "\\-", "{",
                 "\\D", "(?:a|b)?", "[\\w-]",

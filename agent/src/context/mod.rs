@@ -4,6 +4,7 @@
 pub mod arguments;
 pub mod error;
 pub mod job;
+pub mod merge;
 pub mod python;
 pub mod signature;
 

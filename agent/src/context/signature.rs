@@ -12,6 +12,8 @@ use super::{Error, python};
 pub struct Signature {
     /// Named parameters in order; the default of an optional one.
     pub params: Vec<(String, Option<Value>)>,
+    /// How many of them also take positional arguments: those before `*args`.
+    pub positional: usize,
     /// The name of `*args`.
     pub varargs: Option<String>,
     /// The name of `**kwargs`.
@@ -34,6 +36,9 @@ impl Signature {
             } else {
                 signature.params.push((part.to_owned(), None));
             }
+            if signature.varargs.is_none() {
+                signature.positional = signature.params.len();
+            }
         }
         Ok(signature)
     }
@@ -42,7 +47,7 @@ impl Signature {
     pub fn bind(&self, fun: &str, args: &[Value], kwargs: &Map) -> Result<Args, Error> {
         let short = fun.rsplit('.').next().unwrap_or(fun);
         let mut bound = Args::default();
-        for ((name, _), value) in self.params.iter().zip(args) {
+        for ((name, _), value) in self.params[..self.positional].iter().zip(args) {
             bound.named.insert(name.as_str().into(), value.clone());
         }
         let positional = bound.named.len();
@@ -96,7 +101,7 @@ impl Signature {
     }
 
     fn too_many(&self, short: &str, given: usize) -> String {
-        let most = self.params.len();
+        let most = self.positional;
         let least = self.params.iter().filter(|(_, d)| d.is_none()).count();
         let takes = if least == most {
             format!("{most}")
@@ -245,6 +250,14 @@ mod tests {
         assert_eq!(a.get("shell"), &"/bin/sh".into());
         assert_eq!(a.get("n"), &4.into());
         assert_eq!(a.get("x"), &true.into());
+    }
+
+    #[test]
+    fn parameters_behind_varargs_are_keywords() {
+        let s = Signature::parse("*args, pillar=None, **kwargs").unwrap();
+        let a = s.bind("x.f", &["a".into()], &map! {"pillar" => 1}).unwrap();
+        assert_eq!(a.rest, ["a".into()]);
+        assert_eq!(a.get("pillar"), &1.into());
     }
 
     #[test]

@@ -58,6 +58,9 @@ impl Inner {
             };
             self.jobs.leave(running);
             self.deliver(&context, publication, load);
+        } else {
+            // Killed before it had written its proc file.
+            self.jobs.remove_proc(running);
         }
     }
 

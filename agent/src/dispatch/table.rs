@@ -214,8 +214,13 @@ impl Jobs {
     /// The job is no longer running as far as anybody can see.
     pub fn leave(&self, running: &Running) {
         if self.state().running.remove(&running.number).is_some() {
-            drop(fs::remove_file(self.proc_file(running)));
+            self.remove_proc(running);
         }
+    }
+
+    /// Removes the job's proc file, if it is there.
+    pub fn remove_proc(&self, running: &Running) {
+        drop(fs::remove_file(self.proc_file(running)));
     }
 
     /// A job's thread ends.

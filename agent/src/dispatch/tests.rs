@@ -167,3 +167,117 @@ fn blackout_profile_and_lists_refuse() {
             || load["return"] == "'test.ping' is not available.".into()
     );
 }
+
+#[test]
+fn a_running_job_is_found_and_its_killing_is_answered() {
+    let bench = Bench::plain();
+    assert!(bench.submit("long", "test.sleep", vec![60.into()]));
+    let found = bench.dispatcher.jobs().list();
+    assert_eq!(found[0]["jid"], "long".into());
+    assert_eq!(found[0]["fun"], "test.sleep".into());
+    assert!(found[0].contains_key("pid"));
+    let answer = bench.dispatcher.jobs().signal("long", 9).unwrap();
+    assert!(
+        answer.starts_with("Signal 9 sent to job long at pid "),
+        "{answer}"
+    );
+    let load = bench.returned();
+    assert_eq!(
+        load["return"],
+        "ERROR: Job long was ended by signal 9".into()
+    );
+    assert_eq!(load["retcode"], 137.into());
+    assert_eq!(bench.dispatcher.jobs().signal("long", 9), None);
+
+    assert!(bench.submit("other", "test.sleep", vec![60.into()]));
+    bench.dispatcher.jobs().signal("other", 15).unwrap();
+    assert_eq!(bench.returned()["retcode"], 143.into());
+}
+
+#[test]
+fn a_job_beyond_the_limit_waits_counts_as_running_and_survives() {
+    let limited = map! {"agent" => map! {"max_jobs" => 1}};
+    let bench = Bench::new(limited, Facts::default());
+    assert!(bench.submit("first", "test.sleep", vec![60.into()]));
+    assert!(bench.submit("second", "test.ping", vec![]));
+    assert!(bench.submit("third", "test.ping", vec![]));
+    let jobs = bench.dispatcher.jobs();
+    assert_eq!(jobs.counts(), (1, 2));
+    let waiting = &jobs.list()[1];
+    assert_eq!(waiting["jid"], "second".into());
+    assert_eq!(waiting["pid"], 0.into());
+    assert_eq!(waiting["queued"], true.into());
+    assert_eq!(waiting["queue_type"], "job_queue".into());
+    // What waits is on disk, for the next run of the agent.
+    let cachedir = bench.dispatcher.inner.base().settings.cachedir.clone();
+    let later = Jobs::open(&cachedir, 1, 100).unwrap();
+    assert_eq!(later.counts(), (0, 2));
+    assert_eq!(later.next(None).unwrap().publication.master, "m:4506");
+
+    jobs.signal("first", 9).unwrap();
+    let mut order = vec![];
+    for _ in 0..3 {
+        order.push(bench.returned()["jid"].clone());
+    }
+    assert_eq!(order, ["first".into(), "second".into(), "third".into()]);
+    assert_eq!(jobs.counts(), (0, 0));
+}
+
+#[test]
+fn a_job_over_its_time_is_ended() {
+    let limited = map! {"agent" => map! {"job_timeout" => 0.05}};
+    let bench = Bench::new(limited, Facts::default());
+    let load = bench.ask("test.sleep", vec![60.into()]);
+    assert_eq!(load["retcode"], 124.into());
+    assert_eq!(load["success"], false.into());
+}
+
+#[test]
+fn two_hundred_jobs_at_once() {
+    let bench = Bench::plain();
+    for n in 0..200 {
+        assert!(bench.submit(&format!("job{n}"), "test.sleep", vec![1.into()]));
+    }
+    let begin = Instant::now();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..200 {
+        let load = bench.returned();
+        assert_eq!(load["return"], true.into());
+        assert!(seen.insert(load["jid"].as_str().unwrap().to_owned()));
+    }
+    assert!(begin.elapsed() < Duration::from_secs(15), "side by side");
+}
+
+#[test]
+fn keywords_and_the_publication_reach_the_function() {
+    let bench = Bench::plain();
+    let load = bench.ask(
+        "test.kwarg",
+        vec![
+            "n=[1, 2]".into(),
+            Value::Map(map! {"__kwarg__" => true, "t" => "x"}),
+        ],
+    );
+    let kwargs = load["return"].as_map().unwrap();
+    assert_eq!(kwargs["n"], Value::List(vec![1.into(), 2.into()]));
+    assert_eq!(kwargs["t"], "x".into());
+    assert_eq!(kwargs["__pub_fun"], "test.kwarg".into());
+    assert_eq!(kwargs["__pub_tgt_type"], "glob".into());
+}
+
+#[test]
+fn proc_files_are_there_while_the_job_runs() {
+    let bench = Bench::plain();
+    let proc = bench.dispatcher.inner.base().settings.cachedir.join("proc");
+    assert!(bench.submit("77", "test.sleep", vec![60.into()]));
+    let end = Instant::now() + Duration::from_secs(10);
+    while !proc.join("77").exists() {
+        assert!(Instant::now() < end);
+        thread::sleep(Duration::from_millis(2));
+    }
+    let data = Value::from_msgpack(&std::fs::read(proc.join("77")).unwrap()).unwrap();
+    assert_eq!(data.get("jid"), Some(&"77".into()));
+    bench.dispatcher.jobs().signal("77", 9);
+    bench.returned();
+    assert!(!proc.join("77").exists());
+}

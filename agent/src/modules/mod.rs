@@ -7,8 +7,10 @@ pub mod remaster;
 pub mod state;
 pub mod test;
 
+use salt_wire::{Map, Value};
+
 use crate::config::Settings;
-use crate::context::{Args, Context, Result};
+use crate::context::{Args, Context, Error, Result, python};
 
 /// One execution function.
 pub struct Function {
@@ -21,6 +23,24 @@ pub struct Function {
     /// The code.
     pub run: fn(&Context, &Args) -> Result,
 }
+
+/// A row of a table: name, parameters, code, what it is for, how to call it.
+macro_rules! row {
+    ($name:literal, $signature:literal, $run:expr, $doc:literal, $example:literal $(,)?) => {
+        $crate::modules::Function {
+            name: $name,
+            signature: $signature,
+            doc: concat!(
+                $doc,
+                "\n\nCLI Example:\n\n.. code-block:: bash\n\n    ",
+                $example,
+                "\n"
+            ),
+            run: $run,
+        }
+    };
+}
+pub(crate) use row;
 
 /// Every module's rows.
 const ALL: &[&[Function]] = &[
@@ -58,4 +78,43 @@ pub fn is_enabled(settings: &Settings, name: &str) -> bool {
     let jobs = &settings.jobs;
     (jobs.whitelist_modules.is_empty() || named(&jobs.whitelist_modules))
         && !named(&jobs.disable_modules)
+}
+
+/// The file in which Salt keeps a module.
+fn file_of(module: &str) -> &str {
+    FILES
+        .iter()
+        .find(|(m, _)| *m == module)
+        .map_or(module, |(_, file)| file)
+}
+
+/// Keyword arguments without what the publication added (`clean_kwargs`).
+pub(crate) fn clean(kwargs: &Map) -> Map {
+    kwargs
+        .iter()
+        .filter(|(key, _)| !key.as_str().is_some_and(|k| k.starts_with("__")))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect()
+}
+
+/// What Python's `int()` makes of a value.
+pub(crate) fn python_int(value: &Value) -> Result<i128> {
+    let wrong = || Error::Exception {
+        kind: "ValueError",
+        message: format!(
+            "invalid literal for int() with base 10: {}",
+            python::repr(value)
+        ),
+    };
+    match value {
+        Value::Int(i) => Ok(*i),
+        Value::Bool(b) => Ok(i128::from(*b)),
+        Value::Float(f) if f.is_finite() => Ok(*f as i128),
+        Value::Str(text) => text.trim().replace('_', "").parse().map_err(|_| wrong()),
+        Value::Float(_) => Err(wrong()),
+        other => Err(Error::Arguments(format!(
+            "int() argument must be a string, a bytes-like object or a real number, not '{}'",
+            crate::context::signature::kind(other)
+        ))),
+    }
 }
