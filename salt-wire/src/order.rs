@@ -2,7 +2,9 @@
 //!
 //! It names the new master, *the fingerprint of its key*, and how patient to be. It travels as the
 //! keyword arguments of a `remaster.to` job or on the command line; [`Order::from_map`] reads both and
-//! [`Order::to_map`] writes them.
+//! [`Order::to_map`] writes them. Where no master can carry it, it travels [`signed`].
+
+pub mod signed;
 
 use serde::{Deserialize, Serialize};
 
