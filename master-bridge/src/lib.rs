@@ -1,1 +1,60 @@
-//! The bridge: keys, remastering and OpenStack, from the master's side.
+//! The bridge: keys, jobs and remastering, from the master's side.
+//!
+//! ```text
+//! cli → commands → fleet (both masters) → plan (pure) and salt (a master, behind the trait `Master`)
+//! all of them → output, error
+//! ```
+//!
+//! A command is a file in `commands/` and a line in its `mod.rs`; it talks to masters through
+//! [`salt::Master`] only, decides in `plan/` where nothing is sent, and says everything through
+//! [`output::Output`].
+
+pub mod cli;
+pub mod commands;
+pub mod error;
+pub mod fleet;
+pub mod output;
+pub mod plan;
+pub mod proof;
+pub mod salt;
+
+use std::process::ExitCode;
+
+use cli::Cli;
+use output::Output;
+
+/// Runs one command line to its exit code.
+pub fn run(cli: Cli) -> ExitCode {
+    start_log(cli.global.verbose);
+    let output = Output::new(&cli.global);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(commands::run(cli, &output)),
+        Err(e) => Err(error::Error::new(error::Kind::Local, "cannot start").because(&e)),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}
+
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        2 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    // Our own crates alone: a library's warning is no news for an operator.
+    let filter = format!("off,master_bridge={level}");
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
+}

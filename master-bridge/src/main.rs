@@ -1,3 +1,10 @@
-//! `master-bridge`: the master's side.
+//! `master-bridge`: arguments, runtime, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use master_bridge::cli::Cli;
+
+fn main() -> ExitCode {
+    master_bridge::run(Cli::parse())
+}

@@ -1,0 +1,105 @@
+//! The command line: global options here, each command's own beside its code.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{completions, keys, man, minions, remaster, remaster_all, run};
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done and verified · 1 failed for at least one minion · 2 wrong usage · 3 master not reachable · \
+4 not permitted · 5 nothing matched · 6 refused: not proven, or not agreed to · 7 this machine's fault";
+
+/// Work on a Salt master: prove and accept keys, run jobs, move minions to another master
+#[derive(Debug, Parser)]
+#[command(name = "master-bridge", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The directory with the master's configuration
+    #[arg(
+        short = 'c',
+        long = "salt-config",
+        visible_alias = "config-dir",
+        global = true,
+        value_name = "DIR",
+        default_value = "/etc/salt"
+    )]
+    pub salt_config: PathBuf,
+    /// How to print results
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+    /// Answer yes to every question
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Say more; twice for details, three times for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Seconds to wait for minions before asking whether they still work [default: the master's timeout]
+    #[arg(short, long, global = true, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// Seconds that a minion has to say that it still works [default: the master's gather_job_timeout]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
+    pub gather_timeout: Option<Duration>,
+    /// Seconds after which to stop waiting even for minions that still work
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds, default_value = "3600")]
+    pub max_wait: Duration,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// One JSON document
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List, prove, accept, reject and delete minion keys
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Run a function on minions and print what they return
+    Run(run::Run),
+    /// Show every minion: its key, whether it answers, its version and its master
+    Minions(minions::Minions),
+    /// Move minions to another master, verify them there, and confirm
+    Remaster(remaster::Remaster),
+    /// Move all minions to another master: a canary first, then in waves
+    RemasterAll(remaster_all::RemasterAll),
+    /// Print the completion script of a shell
+    Completions(completions::Completions),
+    /// Write the man pages into a directory
+    Man(man::Man),
+}
+
+/// Seconds, as a number with or without a fraction.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text
+        .parse()
+        .map_err(|_| "no number of seconds".to_owned())?;
+    // A year is longer than any job and far from overflow.
+    if !(0.0..=31_536_000.0).contains(&number) {
+        return Err("must be between 0 and 31536000".into());
+    }
+    Ok(Duration::from_secs_f64(number))
+}

@@ -1,0 +1,62 @@
+//! The commands, one file each: its arguments and its `run`. One more is a file here, a `mod` line, a
+//! variant in `cli.rs` and an arm below.
+
+pub mod completions;
+pub mod keys;
+pub mod man;
+pub mod minions;
+pub mod remaster;
+pub mod remaster_all;
+pub mod run;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::cli::{Cli, Command, Global};
+use crate::error::{Error, Kind, Result};
+use crate::output::Output;
+use crate::salt::job::Patience;
+use crate::salt::{Local, Master, MasterConfig};
+
+/// Runs a command line.
+pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Keys(command) => command.run(global, output).await,
+        Command::Run(command) => command.run(global, output).await,
+        Command::Minions(command) => command.run(global, output).await,
+        Command::Remaster(command) => command.run(global, output).await,
+        Command::RemasterAll(command) => command.run(global, output).await,
+        Command::Completions(command) => command.run(output),
+        Command::Man(command) => command.run(output),
+    }
+}
+
+/// Opens the master that the global options name.
+async fn open(global: &Global) -> Result<Local> {
+    Local::open(MasterConfig::read(&global.salt_config)?).await
+}
+
+/// How long to wait for jobs: the master's settings, unless the command line says otherwise.
+fn patience(global: &Global, master: &dyn Master) -> Patience {
+    let (timeout, gather) = master.patience();
+    Patience {
+        timeout: global.timeout.unwrap_or(timeout),
+        gather: global.gather_timeout.unwrap_or(gather),
+        most: global.max_wait,
+    }
+}
+
+/// A look at minions needs no long wait: half of an hour is no interactive answer.
+fn short(patience: Patience) -> Patience {
+    Patience {
+        most: patience.most.min(Duration::from_secs(120)),
+        ..patience
+    }
+}
+
+/// A job that nobody was there for is no success.
+fn nothing_matched(what: &str) -> Error {
+    Error::new(Kind::NothingMatched, format!("no {what} matches"))
+        .hint("`master-bridge minions` shows who there is")
+}

@@ -1,0 +1,141 @@
+//! Moving minions between two masters: looking at both, handing keys over, and carrying parts of the fleet
+//! across, each verified and confirmed. What is decided is decided in `plan/`.
+
+pub mod carry;
+pub mod copy;
+pub mod look;
+
+use clap::Args;
+use salt_wire::Map;
+use salt_wire::crypto::{Fingerprint, HashType, PublicKey};
+use salt_wire::map;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Result};
+use crate::salt::{Local, MasterConfig};
+
+/// Where to, and how patiently: arguments of both commands that move.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "The new master")]
+pub struct Destination {
+    /// The new master's address, as the minions reach it
+    #[arg(long, value_name = "HOST", required_unless_present = "to_config")]
+    pub to: Option<String>,
+    /// SHA-256 fingerprint of the new master's key (`salt-key -F master` there)
+    #[arg(
+        long,
+        value_name = "FINGERPRINT",
+        required_unless_present = "to_config"
+    )]
+    pub finger: Option<Fingerprint>,
+    /// The new master's configuration directory, if it runs on this host: gives fingerprint and ports, and lets keys be handed over and moves be verified
+    #[arg(long, value_name = "DIR")]
+    pub to_config: Option<PathBuf>,
+    /// The new master's request port
+    #[arg(long, value_name = "PORT")]
+    pub to_port: Option<u16>,
+    /// The new master's publish port
+    #[arg(long, value_name = "PORT")]
+    pub to_publish_port: Option<u16>,
+    /// Seconds that the new master may take to accept a key
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub wait: u64,
+    /// Seconds after which a minion that was not confirmed goes back by itself
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub confirm: u64,
+    /// Run a highstate on each minion after its move
+    #[arg(long)]
+    pub highstate: bool,
+}
+
+/// The new master, as far as it is known.
+pub struct Goal {
+    /// Address, ports, fingerprint and patience: the fields of an order.
+    pub order: Map,
+    /// Its address, for messages.
+    pub name: String,
+    /// Seconds that the new master may take to accept a key.
+    pub wait: u64,
+    /// The master itself, if it runs here.
+    pub master: Option<Local>,
+}
+
+impl Destination {
+    /// Opens the new master if it runs here, and makes sure of its fingerprint.
+    pub async fn open(&self) -> Result<Goal> {
+        let config = match &self.to_config {
+            Some(dir) => Some(MasterConfig::read(dir)?),
+            None => None,
+        };
+        let found = match &config {
+            Some(config) => Some(master_finger(&config.pki_dir)?),
+            None => None,
+        };
+        let finger = match (self.finger.clone(), found) {
+            (Some(said), Some(found)) if said != found => {
+                let text = format!("the new master's key has fingerprint {found}, not {said}");
+                return Err(Error::new(Kind::Refused, text)
+                    .hint("is --to-config the master that --finger was taken from?"));
+            }
+            (Some(finger), _) | (None, Some(finger)) => finger,
+            (None, None) => return Err(Error::new(Kind::Usage, "--finger is missing")),
+        };
+        if finger.hash_type() != HashType::Sha256 {
+            return Err(Error::new(
+                Kind::Usage,
+                "--finger must be a SHA-256 fingerprint",
+            ));
+        }
+        let name = match (&self.to, &config) {
+            (Some(to), _) => to.clone(),
+            (None, Some(config)) if !matches!(config.interface.as_str(), "0.0.0.0" | "::") => {
+                config.interface.clone()
+            }
+            _ => {
+                return Err(Error::new(Kind::Usage, "--to is missing")
+                    .hint("the new master listens on all addresses: say which one minions reach"));
+            }
+        };
+        let port = |given: Option<u16>, configured: Option<u16>, default| {
+            u64::from(given.or(configured).unwrap_or(default))
+        };
+        let order = map! {
+            "master" => name.as_str(),
+            "finger" => finger.to_string(),
+            "master_port" => port(self.to_port, config.as_ref().map(|c| c.ret_port), 4506),
+            "publish_port" => port(self.to_publish_port, config.as_ref().map(|c| c.publish_port), 4505),
+            "wait" => self.wait,
+            "confirm" => self.confirm,
+            "highstate" => self.highstate,
+        };
+        let master = match config {
+            Some(config) => Some(Local::open(config).await?),
+            None => None,
+        };
+        Ok(Goal {
+            order,
+            name,
+            wait: self.wait,
+            master,
+        })
+    }
+}
+
+/// The fingerprint of the key that a master shows to minions.
+fn master_finger(pki_dir: &Path) -> Result<Fingerprint> {
+    let path = ["master.pub", "cluster.pub"]
+        .iter()
+        .map(|name| pki_dir.join(name))
+        .find(|path| path.exists())
+        .unwrap_or_else(|| pki_dir.join("master.pub"));
+    let failed = || {
+        Error::new(
+            Kind::Local,
+            format!("cannot read the new master's key {}", path.display()),
+        )
+        .hint("it is made when the master starts for the first time")
+    };
+    let pem = std::fs::read_to_string(&path).map_err(|e| failed().because(&e))?;
+    let key = PublicKey::from_pem(&pem).map_err(|e| failed().because(&e))?;
+    Ok(key.fingerprint(HashType::Sha256))
+}
