@@ -23,6 +23,7 @@ pub mod highstate;
 pub mod host;
 pub mod identity;
 pub mod keys;
+pub mod logging;
 pub mod modules;
 pub mod pillar;
 pub mod remaster;

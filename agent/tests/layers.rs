@@ -13,6 +13,7 @@ const ORDER: &[&str] = &[
     "fnmatch",
     "host",
     "config",
+    "logging",
     "identity",
     "keys",
     "transport",

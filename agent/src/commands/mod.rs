@@ -23,6 +23,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::config::{self, Loaded, Source};
 use crate::host::env;
 use crate::identity::{self, Cache};
+use crate::logging::{self, Destination};
 
 pub use exit::Code;
 
@@ -84,6 +85,25 @@ pub(crate) fn source(global: &Global) -> Source {
 /// Reads the configuration as every command does; only the daemon keeps an id that was found.
 pub(crate) fn load(source: &Source, cache: Cache) -> Result<Loaded, config::Error> {
     config::load(source, &|opts| identity::find(opts, cache))
+}
+
+/// Starts logging as the settings say, and logs what there is to say about the configuration: each warning,
+/// and each option that has no effect, once.
+pub(crate) fn start_logging(loaded: &Loaded, destination: Destination) {
+    let settings = &loaded.settings;
+    let troubles = logging::start(&settings.log, &settings.id, destination);
+    for trouble in troubles {
+        tracing::warn!("{trouble}");
+    }
+    if destination == Destination::Daemon {
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        for (option, origin) in &loaded.ignored {
+            let place = origin.as_ref().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(option, place, "Option ignored: this agent does not implement it.");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -57,6 +57,10 @@ pub struct LogOptions {
     pub file_level: LogLevel,
     /// The file; empty for none. An address (`file:///dev/log`, `udp://…`) is not a file.
     pub file: String,
+    /// Form of the console's lines, as Python's `logging` writes it.
+    pub format: String,
+    /// Form of the file's lines.
+    pub format_file: String,
     /// Date format of the console, as Python's `strftime`.
     pub date_format: String,
     /// Date format of the file.
@@ -80,6 +84,8 @@ impl LogOptions {
             level,
             file_level: self::level(top, "log_level_logfile")?.unwrap_or(level),
             file: top.text("log_file")?,
+            format: top.text("log_fmt_console")?,
+            format_file: top.text("log_fmt_logfile")?,
             date_format: top.text("log_datefmt")?,
             date_format_file: top.text("log_datefmt_logfile")?,
             granular,
