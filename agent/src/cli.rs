@@ -173,10 +173,10 @@ pub struct CallArgs {
     pub master: Option<String>,
     /// Take files from this directory
     #[arg(long, value_name = "DIR")]
-    pub file_root: Option<PathBuf>,
+    pub file_root: Vec<PathBuf>,
     /// Take the pillar from this directory
     #[arg(long, value_name = "DIR")]
-    pub pillar_root: Option<PathBuf>,
+    pub pillar_root: Vec<PathBuf>,
     /// Use this cache directory
     #[arg(long, value_name = "DIR")]
     pub cachedir: Option<PathBuf>,
@@ -186,8 +186,8 @@ pub struct CallArgs {
     /// Print the documentation of a function, a module, or everything
     #[arg(short, long, visible_alias = "documentation")]
     pub doc: bool,
-    /// Send the return to these returners too
-    #[arg(long = "return", value_name = "RETURNER")]
+    /// Not available: returners need Salt's own modules
+    #[arg(long = "return", hide = true, value_name = "RETURNER")]
     pub returner: Option<String>,
     /// Do not send the return to the master
     #[arg(long)]
@@ -216,15 +216,26 @@ pub struct CallArgs {
     /// Accepted for salt-call's sake
     #[arg(long, hide = true)]
     pub hard_crash: bool,
-    /// Accepted for salt-call's sake
+    /// Not available: they need Salt's own loader
     #[arg(short = 'm', long, hide = true, value_name = "DIR")]
     pub module_dirs: Vec<PathBuf>,
-    /// The function and its arguments
-    #[arg(
-        value_name = "FUNCTION",
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
+    /// Not available, as module directories
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub states_dir: Vec<PathBuf>,
+    /// Not available: functions are always called directly
+    #[arg(long, hide = true, value_name = "LIST")]
+    pub module_executors: Option<String>,
+    /// Not available, as executors
+    #[arg(long, hide = true, value_name = "OPTIONS")]
+    pub executor_opts: Option<String>,
+    /// Not available: call as that user
+    #[arg(long = "priv", hide = true, value_name = "USER")]
+    pub user: Option<String>,
+    /// Accepted for salt-call's sake
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub saltfile: Option<PathBuf>,
+    /// The function and its arguments; `name=value` is a keyword argument, and what follows `--` is no option
+    #[arg(value_name = "FUNCTION")]
     pub function: Vec<String>,
 }
 

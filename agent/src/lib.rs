@@ -26,6 +26,7 @@ pub mod keys;
 pub mod logging;
 pub mod modules;
 pub mod pillar;
+pub mod output;
 pub mod remaster;
 pub mod returns;
 pub mod session;

@@ -129,20 +129,24 @@ mod tests {
     }
 
     #[test]
-    fn a_functions_own_arguments_are_left_alone() {
+    fn options_may_stand_anywhere_as_with_salt_call() {
         let line = [
             "salt-agent",
             "call",
-            "--local",
             "test.arg",
-            "-x",
-            "--y",
-            "-c",
             "a=b",
+            "--local",
+            "-l",
+            "debug",
+            "--",
+            "-x",
         ];
-        let Command::Call(call) = Cli::try_parse_from(line).unwrap().command else {
+        let cli = Cli::try_parse_from(line).unwrap();
+        let Command::Call(call) = cli.command else {
             panic!("call");
         };
-        assert_eq!(call.function, ["test.arg", "-x", "--y", "-c", "a=b"]);
+        assert!(call.local);
+        assert_eq!(cli.global.log_level.as_deref(), Some("debug"));
+        assert_eq!(call.function, ["test.arg", "a=b", "-x"]);
     }
 }

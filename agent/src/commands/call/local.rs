@@ -1,0 +1,40 @@
+//! What stands in for the daemon in a single call.
+
+use salt_wire::Map;
+
+use crate::context::{Context, Error, Minion, Result};
+use crate::grains;
+
+/// No daemon: facts are read anew in place, nobody hears events, nothing else is there.
+pub(super) struct Alone;
+
+/// Fills in what functions expect to find: the pillar, once there is one to be had.
+pub(super) fn prepare(_: &Context) {}
+
+impl Minion for Alone {
+    fn running(&self) -> Vec<Map> {
+        Vec::new()
+    }
+
+    fn signal_job(&self, _: &str, _: i32) -> Option<String> {
+        None
+    }
+
+    fn refresh_grains(&self, ctx: &Context) -> Result<()> {
+        ctx.facts
+            .set_grains(grains::load(&ctx.settings, &ctx.host, true));
+        Ok(())
+    }
+
+    fn refresh_pillar(&self, _: &Context) -> Result<()> {
+        Ok(())
+    }
+
+    fn fire(&self, _: &str, _: Map) {}
+
+    fn service(&self, name: &str, _: Map) -> Result {
+        Err(Error::execution(format!(
+            "the agent's {name} service runs in the daemon: call the function through the master, or use `salt-agent {name}`"
+        )))
+    }
+}
