@@ -1,4 +1,5 @@
-//! `table`: lists of rows as tables.
+//! `table`: lists of rows as tables. Where a cell needs several lines Salt drops those that not all cells of
+//! the row have; here they are shown.
 
 use salt_wire::{Map, Value};
 

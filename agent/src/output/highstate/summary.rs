@@ -61,8 +61,8 @@ impl Summary {
             .filter(|(_, there)| *there)
             .map(|(n, _)| n.to_string().len())
             .max();
-        // Salt counts the letters of `0` only if there was nothing at all to count.
-        let width = "Succeeded".len() + digits.unwrap_or(1) + 2;
+        // What was not there at all takes no room, not even for a `0`.
+        let width = "Succeeded".len() + digits.unwrap_or(0) + 2;
         let dashes = "-".repeat(width);
         out.push(colors.paint(Color::Cyan, &format!("\nSummary for {host}\n{dashes}")));
         let line = |label: &str, count: String| {

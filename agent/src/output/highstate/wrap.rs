@@ -2,11 +2,10 @@
 
 /// Fills `text` into lines of at most `width`, each with `indent` blanks in front.
 pub(super) fn fill(text: &str, width: usize, indent: usize) -> String {
-    let text: String = text
+    let text: String = expand_tabs(text)
         .chars()
         .map(|c| if c.is_ascii_whitespace() { ' ' } else { c })
         .collect();
-    // Tabs count as eight columns to Python; warnings have none.
     let room = width.saturating_sub(indent).max(1);
     let mut chunks: Vec<String> = chunks(&text);
     chunks.reverse();
@@ -42,6 +41,30 @@ pub(super) fn fill(text: &str, width: usize, indent: usize) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// Tabs as blanks up to the next of columns that are eight apart.
+fn expand_tabs(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut column = 0;
+    for c in text.chars() {
+        match c {
+            '\t' => {
+                let blanks = 8 - column % 8;
+                out.push_str(&" ".repeat(blanks));
+                column += blanks;
+            }
+            '\n' | '\r' => {
+                out.push(c);
+                column = 0;
+            }
+            c => {
+                out.push(c);
+                column += 1;
+            }
+        }
+    }
+    out
 }
 
 /// Blanks and words by turns; a word is cut behind a hyphen between letters.
