@@ -101,7 +101,11 @@ pub(crate) fn start_logging(loaded: &Loaded, destination: Destination) {
         }
         for (option, origin) in &loaded.ignored {
             let place = origin.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(option, place, "Option ignored: this agent does not implement it.");
+            tracing::warn!(
+                option,
+                place,
+                "Option ignored: this agent does not implement it."
+            );
         }
     }
 }
