@@ -11,3 +11,4 @@ mod crypt;
 mod fixtures;
 mod recorded;
 mod salt_reads_ours;
+mod seeds;
