@@ -310,10 +310,12 @@ pub struct RemasterArgs {
 #[derive(Debug, Clone, Subcommand)]
 pub enum RemasterAction {
     /// Move to another master; the old one stays until the new one is proven
-    Start(RemasterStart),
-    /// Show how the move goes
+    To(RemasterTo),
+    /// Look at another master without moving
+    Check(RemasterCheck),
+    /// Show how the move goes, and what became of the last one
     Status,
-    /// Say that the new master is good: ends the probation
+    /// Keep the new master: ends the probation
     Confirm,
     /// Give the move up before it is done
     Cancel,
@@ -321,33 +323,41 @@ pub enum RemasterAction {
     Rollback,
 }
 
-/// `remaster start`.
+/// `remaster to`.
 #[derive(Debug, Clone, Args)]
-pub struct RemasterStart {
+pub struct RemasterTo {
     /// The new master
     #[arg(value_name = "HOST[:PORT]")]
     pub master: String,
-    /// Fingerprint of its public key, as `salt-key -F master` prints it there
+    /// SHA-256 fingerprint of its public key, as `salt-key -F master` prints it there
     #[arg(long, value_name = "FINGERPRINT")]
     pub finger: salt_wire::crypto::Fingerprint,
     /// Its publish port
     #[arg(long, value_name = "PORT")]
     pub publish_port: Option<u16>,
     /// Wait this long for the new master to accept our key
-    #[arg(long, value_name = "TIME", default_value = "10m")]
-    pub wait: String,
-    /// Go back unless confirmed within this time
-    #[arg(long, value_name = "TIME")]
-    pub confirm_within: Option<String>,
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub wait: u64,
+    /// Go back unless confirmed within this time; 0 needs no confirmation
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub confirm: u64,
     /// Run the highstate after the move
     #[arg(long)]
     pub highstate: bool,
-    /// Keep the old master as a failover
-    #[arg(long)]
-    pub keep_old: bool,
-    /// Come back when the move has ended, well or not
+    /// Come back when the move is done or has failed
     #[arg(long)]
     pub follow: bool,
+}
+
+/// `remaster check`.
+#[derive(Debug, Clone, Args)]
+pub struct RemasterCheck {
+    /// The new master
+    #[arg(value_name = "HOST[:PORT]")]
+    pub master: String,
+    /// Its publish port
+    #[arg(long, value_name = "PORT")]
+    pub publish_port: Option<u16>,
 }
 
 /// `adopt`.

@@ -33,6 +33,7 @@ pub struct Masters {
     open_mode: bool,
     algorithms: Algorithms,
     config_dir: PathBuf,
+    candidate: Option<PathBuf>,
 }
 
 impl Masters {
@@ -51,13 +52,16 @@ impl Masters {
             open_mode: crypto.open_mode,
             algorithms: algorithms(crypto.fips, crypto.encryption, crypto.signing),
             config_dir: settings.config_dir.clone(),
+            candidate: None,
         }
     }
 
-    /// The same, for a master of which only this fingerprint speaks: a remaster's candidate.
-    pub fn pinned_to(&self, finger: Fingerprint) -> Self {
+    /// The same, for the candidate of a remaster: only this fingerprint speaks for it, and its key is kept in
+    /// `file` alone, apart from those of our masters.
+    pub fn candidate(&self, finger: Fingerprint, file: PathBuf) -> Self {
         Self {
             fingers: vec![finger],
+            candidate: Some(file),
             first_use: false,
             open_mode: false,
             ..self.clone()
@@ -83,7 +87,11 @@ impl Masters {
 
     /// The key believed before for a master.
     pub fn stored(&self, address: &MasterAddress) -> Result<Option<PublicKey>, KeyError> {
-        for file in [self.own_file(address), self.common_file()] {
+        let files = match &self.candidate {
+            Some(file) => vec![file.clone()],
+            None => vec![self.own_file(address), self.common_file()],
+        };
+        for file in files {
             if let Some(text) = self.store.read(&file)? {
                 let key = PublicKey::from_pem(&text).map_err(|cause| broken(&file, cause))?;
                 return Ok(Some(key));
@@ -114,10 +122,10 @@ impl Masters {
     pub fn remember(&self, address: &MasterAddress, ticket: &Ticket) -> Result<(), KeyError> {
         if ticket.standing.must_be_stored() {
             let own = self.own_file(address);
-            let file = if own.exists() {
-                own
-            } else {
-                self.common_file()
+            let file = match &self.candidate {
+                Some(file) => file.clone(),
+                None if own.exists() => own,
+                None => self.common_file(),
             };
             self.write(&file, &ticket.master)?;
             let fingerprint = ticket.master.fingerprint(HashType::default());
