@@ -118,6 +118,34 @@ impl Agent {
         );
     }
 
+    /// What `salt-agent status` says; null while the agent does not answer.
+    pub fn status(&self) -> serde_json::Value {
+        let told = self.command("status", &["-o", "json"]);
+        serde_json::from_str(&told.stdout).unwrap_or_default()
+    }
+
+    /// Waits until a session is in this state for this reason.
+    pub fn wait_state(&mut self, seconds: u64, state: &str, reason: &str) {
+        until(
+            seconds,
+            &format!("{} to be {state} ({reason})", self.id),
+            || {
+                let code = self.process().ended();
+                assert!(
+                    code.is_none(),
+                    "the agent ended with {code:?}:\n{}",
+                    self.log()
+                );
+                let status = self.status();
+                status["masters"].as_array().is_some_and(|masters| {
+                    masters
+                        .iter()
+                        .any(|m| m["state"] == state && m["reason"] == reason)
+                })
+            },
+        );
+    }
+
     /// Runs another command of the binary on this agent's configuration.
     pub fn command(&self, command: &str, args: &[&str]) -> Finished {
         Finished::run(

@@ -1,4 +1,4 @@
-"""Publishes jobs for a benchmark: one JSON request a line in, one JSON answer a line out.
+"""Publishes jobs for tests and the benchmark: one JSON request a line in, one JSON answer a line out.
 
 Resident, so that a round trip is measured without the start of an interpreter.
 """
@@ -10,11 +10,38 @@ import time
 import salt.client
 
 client = salt.client.LocalClient(c_path=sys.argv[1])
-for line in sys.stdin:
-    job = json.loads(line)
+
+
+def call(job):
+    """One job, waited for."""
     start = time.perf_counter()
     ret = client.cmd(
-        job["tgt"], job["fun"], job.get("arg", []), timeout=60, tgt_type="list", kwarg=job.get("kwarg")
+        job["tgt"],
+        job["fun"],
+        job.get("arg", []),
+        timeout=job.get("timeout", 60),
+        tgt_type=job.get("tgt_type", "list"),
+        kwarg=job.get("kwarg"),
     )
-    took = (time.perf_counter() - start) * 1000
-    print(json.dumps({"ms": took, "ret": ret}), flush=True)
+    return {"ms": (time.perf_counter() - start) * 1000, "ret": ret}
+
+
+def publish(job):
+    """Jobs that nobody waits for: their ids."""
+    return {
+        "jids": [
+            client.cmd_async(job["tgt"], job["fun"], job.get("arg", []), tgt_type="list")
+            for _ in range(job["times"])
+        ]
+    }
+
+
+def returns(job):
+    """What the job cache holds of these jobs."""
+    return {"returns": {jid: client.get_cache_returns(jid) for jid in job["jids"]}}
+
+
+for line in sys.stdin:
+    job = json.loads(line)
+    answer = {"call": call, "publish": publish, "returns": returns}[job.pop("do")](job)
+    print(json.dumps(answer), flush=True)

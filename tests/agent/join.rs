@@ -1,0 +1,77 @@
+//! From the first contact to a working minion: keys on both sides.
+
+use harness::{Agent, Master, Release};
+
+on_each_release!(
+    a_key_is_pending_then_accepted,
+    a_rejected_key_is_refused_until_it_is_deleted_and_accepted,
+    a_pinned_master_is_trusted_and_a_wrong_one_is_not,
+);
+
+fn a_key_is_pending_then_accepted(release: Release) {
+    let master = Master::of(release).start();
+    let mut agent = Agent::start("first", &master.address.to_string(), "");
+    agent.wait_state(30, "pending", "pending");
+    assert_eq!(master.keys("minions_pre"), ["first"]);
+    master.accept("first");
+    agent.wait_ready();
+    assert_eq!(master.salt(&["first", "test.ping"])["first"], true);
+    // The fingerprint that the agent shows is the one of the key that the master holds.
+    let shown = agent
+        .command("fingerprint", &["-o", "json"])
+        .success()
+        .json();
+    let held = std::fs::read_to_string(master.pki_dir().join("minions/first")).unwrap();
+    let own = std::fs::read_to_string(agent.dir().join("etc/salt/pki/minion/minion.pub")).unwrap();
+    assert_eq!(held.trim(), own.trim());
+    assert!(shown.to_string().contains("minion"), "{shown}");
+}
+
+fn a_rejected_key_is_refused_until_it_is_deleted_and_accepted(release: Release) {
+    let master = Master::of(release).start();
+    let mut agent = Agent::start("outcast", &master.address.to_string(), "");
+    agent.wait_state(30, "pending", "pending");
+    master.salt_key(&["-y", "-r", "outcast"]).success();
+    agent.wait_state(30, "rejected", "rejected");
+    assert_eq!(agent.process().ended(), None, "a rejected agent must stay");
+    master.salt_key(&["-y", "-d", "outcast"]).success();
+    master.accept("outcast");
+    agent.wait_ready();
+    assert_eq!(master.salt(&["outcast", "test.ping"])["outcast"], true);
+    // Deleted while it works: it comes back as pending by itself, and works again when accepted.
+    master.salt_key(&["-y", "-d", "outcast"]).success();
+    master.run("salt", &["-t", "1", "outcast", "test.ping"]);
+    agent.wait_state(60, "pending", "pending");
+    master.accept("outcast");
+    agent.wait_state(60, "ready", "ok");
+    assert_eq!(master.salt(&["outcast", "test.ping"])["outcast"], true);
+}
+
+fn a_pinned_master_is_trusted_and_a_wrong_one_is_not(release: Release) {
+    let master = Master::of(release).auto_accept().start();
+    let address = master.address.to_string();
+    let wrong = "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff";
+    let mut agent = Agent::prepare("careful", &address, &format!("master_finger: '{wrong}'"));
+    agent.run();
+    let finger = master.finger();
+    agent.wait_log(30, &finger);
+    agent.wait_state(10, "lost", "master-key-mismatch");
+    let pinned = agent.dir().join("etc/salt/pki/minion/minion_master.pub");
+    assert!(
+        !pinned.exists(),
+        "a master that is not trusted left its key"
+    );
+    assert_eq!(agent.process().ended(), None);
+    agent.process().stop(10);
+    // No pin and no leave to trust at first sight: the same refusal.
+    agent.configure(&format!("master: {address}"));
+    agent.run();
+    agent.wait_state(30, "lost", "master-not-trusted");
+    assert!(!pinned.exists());
+    agent.process().stop(10);
+    agent.configure(&format!("master: {address}\nmaster_finger: '{finger}'"));
+    agent.run();
+    agent.wait_state(30, "ready", "ok");
+    assert!(pinned.exists());
+    assert_eq!(master.salt(&["careful", "test.ping"])["careful"], true);
+}
