@@ -72,5 +72,6 @@ $(VENVS)/%/.ready: tests/setup/venv.sh
 .PHONY: tools
 tools: $(TOOLS)/cargo-deny $(TOOLS)/cargo-fuzz
 
+# Unoptimised: they run for seconds, but a cold machine compiles them for minutes.
 $(TOOLS)/%:
-	$(CARGO) install --quiet --locked --root $(CACHE)/tools $*
+	$(CARGO) install --quiet --debug --locked --root $(CACHE)/tools $*
