@@ -124,7 +124,7 @@ impl Agent {
         serde_json::from_str(&told.stdout).unwrap_or_default()
     }
 
-    /// Waits until a session is in this state for this reason.
+    /// Waits until a session is in this state for this reason; an empty reason is any.
     pub fn wait_state(&mut self, seconds: u64, state: &str, reason: &str) {
         until(
             seconds,
@@ -138,9 +138,9 @@ impl Agent {
                 );
                 let status = self.status();
                 status["masters"].as_array().is_some_and(|masters| {
-                    masters
-                        .iter()
-                        .any(|m| m["state"] == state && m["reason"] == reason)
+                    masters.iter().any(|m| {
+                        m["state"] == state && (reason.is_empty() || m["reason"] == reason)
+                    })
                 })
             },
         );
