@@ -29,6 +29,11 @@ impl Agent {
         agent
     }
 
+    /// A machine with nothing but its directories and its name: what its image holds.
+    pub fn bare(id: &str) -> Self {
+        Self::prepare(id, "''", "default_include: minion.d/*.conf")
+    }
+
     /// Starts an agent that trusts the master it finds: for tests that are not about trust.
     pub fn start(id: &str, master: &str, config: &str) -> Self {
         let mut agent = Self::prepare(
