@@ -39,7 +39,10 @@ impl<'a> Bridge<'a> {
         fs::write(&path, line.replace(finger, &other)).unwrap();
         let mut command = self.command(&["keys", "accept"]);
         let refused = Finished::run(command.arg("--console").arg(path));
-        assert_ne!(refused.code, 0, "a forged console was believed: {refused:?}");
+        assert_ne!(
+            refused.code, 0,
+            "a forged console was believed: {refused:?}"
+        );
         refused.stderr.lines().next().unwrap_or_default().to_owned()
     }
 

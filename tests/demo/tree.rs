@@ -42,6 +42,9 @@ pub(crate) fn grow(master: MasterBuilder) -> Master {
         .file("srv/salt/motd.sls", MOTD)
         .file("srv/salt/site.sls", SITE)
         .file("srv/pillar/top.sls", "base:\n  '*': [all]\n")
-        .file("srv/pillar/all.sls", "owner: the demo\npages: [index, about]\n")
+        .file(
+            "srv/pillar/all.sls",
+            "owner: the demo\npages: [index, about]\n",
+        )
         .start()
 }

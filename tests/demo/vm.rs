@@ -73,7 +73,10 @@ impl Vm {
     pub(crate) fn check_highstate(&self) {
         let root = self.agent.dir();
         let motd = fs::read_to_string(root.join("etc/motd")).unwrap();
-        assert!(motd.contains(&self.agent.id) && motd.contains("the demo"), "{motd}");
+        assert!(
+            motd.contains(&self.agent.id) && motd.contains("the demo"),
+            "{motd}"
+        );
         let page = root.join("srv/www/index.html");
         assert_eq!(page.exists(), self.agent.id.starts_with("web"));
     }
