@@ -15,6 +15,7 @@ macro_rules! on_each_release {
 }
 
 mod files;
+mod functions;
 mod highstate;
 mod jobs;
 mod join;
