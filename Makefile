@@ -54,7 +54,7 @@ doc: ## Build the reference of the libraries and the man pages
 	$(CARGO) doc --workspace --no-deps
 	$(CARGO) build --package salt-agent --package master-bridge
 	mkdir -p target/man
-	target/debug/salt-agent man target/man
+	target/debug/salt-agent man --dir target/man
 	target/debug/master-bridge man target/man
 
 # What the targets above need.
