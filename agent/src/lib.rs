@@ -26,11 +26,13 @@ pub mod keys;
 pub mod logging;
 pub mod modules;
 pub mod output;
+pub mod notify;
 pub mod pillar;
 pub mod remaster;
 pub mod returns;
 pub mod session;
 pub mod states;
+pub mod supervisor;
 pub mod targeting;
 #[cfg(test)]
 mod testing;

@@ -148,11 +148,13 @@ pub enum Reason {
     NameMoved,
     /// Another master took over: this one is no longer wanted.
     Superseded,
+    /// Our own key files cannot be read, written or trusted.
+    KeysUnusable,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Pending,
         Self::Rejected,
         Self::DeniedOtherKey,
@@ -175,6 +177,7 @@ impl Reason {
         Self::MasterSilent,
         Self::NameMoved,
         Self::Superseded,
+        Self::KeysUnusable,
     ];
 
     /// The word. It never changes: scripts and reactors compare it.
@@ -202,6 +205,7 @@ impl Reason {
             Self::MasterSilent => "master-silent",
             Self::NameMoved => "name-moved",
             Self::Superseded => "superseded",
+            Self::KeysUnusable => "keys-unusable",
         }
     }
 

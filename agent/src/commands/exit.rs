@@ -50,6 +50,7 @@ impl Code {
             Reason::BadAlgorithm
             | Reason::AuthVersionTooOld
             | Reason::BadLoad
+            | Reason::KeysUnusable
             | Reason::ClockSkew => Self::FAILED,
         }
     }

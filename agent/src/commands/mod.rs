@@ -8,6 +8,7 @@ mod completions;
 mod doctor;
 mod exit;
 mod fingerprint;
+mod logging;
 mod print;
 mod remaster;
 mod run;

@@ -2,6 +2,7 @@
 //!
 //! One more setting: a row in [`KEYS`], a field here, a line in [`Agent::read`].
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ pub const KEYS: &[(&str, &str)] = &[
     (
         "dead_after",
         "silence of a connection after which it counts as lost (15s)",
+    ),
+    (
+        "nameservers",
+        "name servers, ADDRESS or ADDRESS:PORT, instead of those of resolv.conf",
     ),
     (
         "profile",
@@ -118,6 +123,8 @@ pub struct Agent {
     pub trust: Trust,
     /// Silence after which a connection counts as lost.
     pub dead_after: Duration,
+    /// Name servers instead of the system's.
+    pub nameservers: Vec<SocketAddr>,
     /// What masters may call.
     pub profile: Profile,
     /// Globs of functions allowed on top of the profile.
@@ -178,6 +185,7 @@ impl Agent {
         Ok(Self {
             trust: agent.word("trust", &trust)?.unwrap_or_default(),
             dead_after,
+            nameservers: nameservers(agent)?,
             profile: agent.word("profile", &profile)?.unwrap_or_default(),
             allow: agent.texts("allow")?,
             deny: agent.texts("deny")?,
@@ -213,6 +221,20 @@ fn positive(reader: Reader<'_>, key: &str, default: usize) -> Result<usize, Erro
         return Err(reader.wrong(key, "a number, 1 or more", "0"));
     }
     Ok(number)
+}
+
+fn nameservers(agent: Reader<'_>) -> Result<Vec<SocketAddr>, Error> {
+    let read = |text: &String| {
+        let plain = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+        plain.or_else(|_| text.parse()).map_err(|_| {
+            agent.wrong(
+                "nameservers",
+                "a list of ADDRESS or ADDRESS:PORT",
+                format!("\"{text}\""),
+            )
+        })
+    };
+    agent.texts("nameservers")?.iter().map(read).collect()
 }
 
 fn order_keys(agent: Reader<'_>) -> Result<Vec<OrderPublicKey>, Error> {

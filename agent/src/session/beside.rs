@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use salt_wire::channel::handshake::{Handshake, Outcome, Ticket};
+use salt_wire::channel::trust::Distrust;
 use salt_wire::crypto::OsRandom;
 use salt_wire::error::Reason;
 use salt_wire::zmtp::{Limits, Role};
@@ -26,6 +27,7 @@ pub(super) enum Answer {
     In(Box<Ticket>),
     Pending(Trouble),
     No(Trouble),
+    Distrusted(Trouble, Distrust),
     Silence(Trouble),
 }
 
@@ -73,11 +75,12 @@ pub(super) async fn ask_in(
                     reason: refusal.reason,
                     detail: refusal.text,
                 };
-                let answer = match trouble.reason {
-                    Reason::Pending => Answer::Pending,
-                    _ => Answer::No,
+                let answer = match (trouble.reason, refusal.distrust) {
+                    (Reason::Pending, _) => Answer::Pending(trouble),
+                    (_, Some(distrust)) => Answer::Distrusted(trouble, distrust),
+                    (_, None) => Answer::No(trouble),
                 };
-                return (handshake, answer(trouble));
+                return (handshake, answer);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use salt_wire::channel::handshake::{Handshake, Terms, Ticket};
 use salt_wire::channel::publish::{Publications, Received, key_may_be_old};
 use salt_wire::channel::request::Requests;
-use salt_wire::crypto::OsRandom;
+use salt_wire::crypto::{HashType, OsRandom};
 use salt_wire::error::Reason;
 use salt_wire::frame::{MAX_PUBLICATION, MAX_REPLY};
 use salt_wire::zmtp::{Heartbeat, Limits, Role};
@@ -309,6 +309,11 @@ impl Driver {
                 Event::KeyPending
             }
             Answer::No(trouble) => Event::Failed(trouble),
+            Answer::Distrusted(mut trouble, distrust) => {
+                trouble.detail += "; ";
+                trouble.detail += &self.credentials.advice(&distrust);
+                Event::Failed(trouble)
+            }
             Answer::Silence(trouble) => Event::NoAnswer(trouble),
         }
     }
@@ -349,8 +354,11 @@ impl Driver {
             keys,
             generation: self.now.generation,
         }));
-        self.status
-            .send_modify(|status| status.version = Some(ticket.version));
+        let fingerprint = ticket.master.fingerprint(HashType::default());
+        self.status.send_modify(|status| {
+            status.version = Some(ticket.version);
+            status.fingerprint = Some(fingerprint);
+        });
         self.now.ticket = Some(ticket);
         Ok(())
     }

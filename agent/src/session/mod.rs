@@ -24,6 +24,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use salt_wire::channel::handshake::{Terms, Ticket};
+use salt_wire::channel::trust::Distrust;
+use salt_wire::crypto::Fingerprint;
 use salt_wire::frame::Version;
 use salt_wire::{Map, Value, map};
 use tokio::sync::{Notify, mpsc, watch};
@@ -36,7 +38,7 @@ pub use state::{State, Trouble};
 pub use trouble::told;
 
 use crate::config::MasterAddress;
-use crate::transport::{Dial, Resolve};
+use crate::transport::{BoxFuture, Dial, Resolve};
 
 /// A decrypted and proven publication.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +55,8 @@ pub trait Credentials: Send + Sync {
     fn terms(&self) -> Result<Terms, Trouble>;
     /// The master proved everything: its key may be stored now.
     fn remember(&self, ticket: &Ticket) -> Result<(), Trouble>;
+    /// What to do about a key that is not believed.
+    fn advice(&self, distrust: &Distrust) -> String;
 }
 
 /// When a session ends by itself.
@@ -75,6 +79,8 @@ pub struct Status {
     pub peer: Option<IpAddr>,
     /// The authentication version that the master speaks.
     pub version: Option<Version>,
+    /// Fingerprint of its key, once it is believed.
+    pub fingerprint: Option<Fingerprint>,
     /// What keeps it from being ready.
     pub trouble: Option<Trouble>,
 }
@@ -95,6 +101,8 @@ pub struct Setup {
     pub resolve: Arc<dyn Resolve>,
     /// Takes publications.
     pub jobs: mpsc::Sender<Arrived>,
+    /// Runs in the session's own task: a sign of life, until it is dropped.
+    pub beside: BoxFuture<'static, ()>,
 }
 
 /// A running session; dropping it ends it.
@@ -115,6 +123,7 @@ impl Session {
             since: SystemTime::now(),
             peer: None,
             version: None,
+            fingerprint: None,
             trouble: None,
         });
         let (live_in, live) = watch::channel(None);
@@ -144,7 +153,7 @@ impl Session {
             address: setup.address,
             status,
             client,
-            task: tokio::spawn(driver.run().instrument(span)),
+            task: tokio::spawn(both(driver, setup.beside).instrument(span)),
         }
     }
 
@@ -166,6 +175,14 @@ impl Session {
     /// Asks the master.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+}
+
+/// One task for both, so that what runs beside the driver stops when the driver blocks.
+async fn both(driver: driver::Driver, beside: BoxFuture<'static, ()>) {
+    tokio::select! {
+        () = driver.run() => {}
+        () = async { beside.await; std::future::pending().await } => {}
     }
 }
 

@@ -250,6 +250,7 @@ fn pause_after(reason: Reason) -> Pause {
         | Reason::AuthVersionTooOld
         | Reason::BadLoad
         | Reason::ClockSkew
+        | Reason::KeysUnusable
         | Reason::Superseded => Pause::Refused,
         Reason::BadAnswer
         | Reason::NotZeroMq

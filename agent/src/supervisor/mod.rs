@@ -1,0 +1,387 @@
+//! Where everything meets: configuration, keys, sessions, jobs, returns.
+//!
+//! ```text
+//! sessions ──publications──▶ dispatcher ──returns──▶ spool ──drain──▶ sessions
+//!    │  └─ attend: welcome (pillar, events, startup states), drain
+//!    └─ links: masters by name, for functions that ask
+//! ```
+//!
+//! One file per concern: `sessions` opens and closes them, `welcome` greets a master, `drain` delivers returns,
+//! `services` is the daemon as functions see it, `control` as the socket sees it. A service that functions or
+//! the socket may ask for by name is registered with [`services::Services::serve`]; a further session (a
+//! candidate of a remaster) is opened with [`sessions::Sessions::open`].
+
+mod control;
+mod credentials;
+mod drain;
+mod links;
+mod services;
+mod sessions;
+mod welcome;
+
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use salt_wire::Map;
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+
+pub use credentials::Pair;
+pub use links::{Link, Links};
+pub use services::{Handler, Services};
+pub use sessions::Sessions;
+
+use crate::config::{self, Loaded, Settings};
+use crate::context::{Context, Facts, Job, Minion};
+use crate::dispatch::{Dispatcher, Jobs, Publication, Registry};
+use crate::host::Host;
+use crate::notify::{self, Notify, Pulses};
+use crate::returns::Spool;
+use crate::session::{Arrived, State};
+use crate::{control as socket, grains};
+
+/// Publications that wait for the dispatcher; libzmq keeps as many.
+const WAITING: usize = 1000;
+/// A job that ends within this time after SIGTERM ends by itself.
+const GRACE: Duration = Duration::from_millis(120);
+/// And this long to write its return after it was told to end.
+const LAST_WORDS: Duration = Duration::from_millis(60);
+
+/// Why the daemon cannot run at all. Whatever can be mended while it runs is no such thing.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A directory of ours cannot be used.
+    #[error("{what} cannot be used")]
+    Directory {
+        /// Which, with its path.
+        what: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// There is no thread or no socket to be had.
+    #[error("the daemon cannot be started")]
+    Start(#[source] io::Error),
+}
+
+/// What all parts of the daemon share.
+pub struct Daemon {
+    settings: RwLock<Arc<Settings>>,
+    warnings: Mutex<Vec<String>>,
+    host: Host,
+    facts: Arc<Facts>,
+    links: Arc<Links>,
+    pair: Arc<Pair>,
+    services: Arc<Services>,
+    dispatcher: Dispatcher,
+    notify: Notify,
+    started: Instant,
+    grains_ready: watch::Sender<bool>,
+    facts_ready: watch::Sender<bool>,
+    once: welcome::Once,
+}
+
+impl Daemon {
+    /// The settings as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// A context for what no job asks for.
+    fn context(&self) -> Context {
+        context(&self.settings(), &self.host, &self.facts, &self.services)
+    }
+
+    async fn grains_there(&self) {
+        // The sender lives as long as we do.
+        drop(self.grains_ready.subscribe().wait_for(|there| *there).await);
+    }
+
+    /// One line for `systemctl status`.
+    fn status_line(&self) -> String {
+        let all = self.links.all();
+        if all.is_empty() {
+            return "no master".to_owned();
+        }
+        let of = |(name, link): &(String, Link)| {
+            let status = link.status.borrow();
+            match (&status.state, &status.trouble) {
+                (State::Ready { .. }, _) => format!("{name} ready"),
+                (state, Some(trouble)) => format!("{name} {} ({})", state.name(), trouble.reason),
+                (state, None) => format!("{name} {}", state.name()),
+            }
+        };
+        all.iter().map(of).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn context(
+    settings: &Arc<Settings>,
+    host: &Host,
+    facts: &Arc<Facts>,
+    services: &Arc<Services>,
+) -> Context {
+    Context {
+        host: host.clone(),
+        settings: settings.clone(),
+        facts: facts.clone(),
+        job: Arc::new(Job::default()),
+        master: None,
+        functions: Arc::new(Registry),
+        minion: services.clone() as Arc<dyn Minion>,
+    }
+}
+
+/// Reads the configuration anew, for SIGHUP.
+pub type Reload = Box<dyn Fn() -> Result<Loaded, config::Error> + Send + Sync>;
+
+/// Runs the daemon until `shutdown` comes; `hangups` gives one item for each SIGHUP.
+pub async fn run(
+    loaded: Loaded,
+    reload: Reload,
+    mut hangups: mpsc::Receiver<()>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let started = Instant::now();
+    report(&loaded);
+    let pulses = Arc::new(Pulses::default());
+    let (sender, publications) = mpsc::channel(WAITING);
+    let daemon = build(loaded, started)?;
+    let settings = daemon.settings();
+    let collect = daemon.clone();
+    // Beside the connections: neither waits for the other.
+    tokio::task::spawn_blocking(move || {
+        let grains = grains::load(&collect.settings(), &collect.host, false);
+        collect.facts.set_grains(grains);
+        collect.grains_ready.send_replace(true);
+    });
+    notify::watchdog(pulses.clone(), started);
+    let pulse = pulses.add("supervisor", started);
+    let _socket = socket::serve(
+        &settings.control_socket(),
+        Arc::new(control::Control(daemon.clone())),
+    )
+    .inspect_err(|error| warn!(%error, "No control socket: `salt-agent status` has nobody to ask."))
+    .ok();
+    let mut sessions = open(&daemon, &sender, &pulses);
+    let mut living = tokio::spawn(sessions.clone().run());
+    daemon.notify.ready();
+    let pump = tokio::spawn(pump(daemon.clone(), publications));
+    let periodic = tokio::spawn(periodic(daemon.clone()));
+    tokio::pin!(shutdown);
+    let beat = pulse.run();
+    tokio::pin!(beat);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            () = &mut beat => {}
+            Some(()) = hangups.recv() => {
+                daemon.notify.reloading();
+                if reloaded(&daemon, &reload) {
+                    living.abort();
+                    sessions.close_all();
+                    sessions = open(&daemon, &sender, &pulses);
+                    living = tokio::spawn(sessions.clone().run());
+                }
+                daemon.notify.ready();
+            }
+        }
+    }
+    info!("Stopping.");
+    daemon.notify.stopping();
+    for task in [living, pump, periodic] {
+        task.abort();
+    }
+    let last = daemon.clone();
+    // Sessions live on meanwhile: what ends now may still be delivered. The rest is in the spool.
+    drop(tokio::task::spawn_blocking(move || finish(&last)).await);
+    sessions.close_all();
+    info!(
+        waiting = daemon.dispatcher.spool().stats().waiting,
+        "Stopped."
+    );
+    Ok(())
+}
+
+/// Lets jobs end, then makes them.
+fn finish(daemon: &Daemon) {
+    let jobs = daemon.dispatcher.jobs();
+    if !jobs.close(GRACE) {
+        jobs.signal_all(nix::sys::signal::Signal::SIGTERM);
+        if !jobs.close(LAST_WORDS) {
+            warn!("Some jobs did not end in time.");
+        }
+    }
+}
+
+fn report(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    if !loaded.ignored.is_empty() {
+        let names: Vec<_> = loaded
+            .ignored
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        warn!(options = names.join(", "), "Options without effect here.");
+    }
+}
+
+fn build(loaded: Loaded, started: Instant) -> Result<Arc<Daemon>, RunError> {
+    let settings = Arc::new(loaded.settings);
+    let usable = |what: &str, path: &std::path::Path| {
+        let what = format!("{what} {}", path.display());
+        move |source| RunError::Directory { what, source }
+    };
+    let limits = (&settings.agent.spool).into();
+    let spool_dir = settings.cachedir.join("spool");
+    let spool = Spool::open(&spool_dir, limits).map_err(usable("the spool", &spool_dir))?;
+    let most = settings
+        .jobs
+        .process_count_max
+        .unwrap_or(settings.agent.max_jobs)
+        .min(settings.agent.max_jobs);
+    let jobs = Jobs::open(&settings.cachedir, most, settings.jobs.queue_hwm)
+        .map_err(usable("the cache directory", &settings.cachedir))?;
+    let (jobs, links) = (Arc::new(jobs), Arc::new(Links::default()));
+    let services = Arc::new(Services::new(jobs.clone(), links.clone()));
+    let facts = Arc::new(Facts::new(Map::new(), Map::new()));
+    let host = Host::real();
+    let base = context(&settings, &host, &facts, &services);
+    let dispatcher = Dispatcher::new(base, links.clone(), jobs, Arc::new(spool));
+    Ok(Arc::new(Daemon {
+        pair: Arc::new(Pair::of(&settings)),
+        warnings: Mutex::new(loaded.warnings.iter().map(ToString::to_string).collect()),
+        settings: RwLock::new(settings),
+        host,
+        facts,
+        links,
+        services,
+        dispatcher,
+        notify: Notify::default(),
+        started,
+        grains_ready: watch::Sender::new(false),
+        facts_ready: watch::Sender::new(false),
+        once: welcome::Once::default(),
+    }))
+}
+
+fn open(daemon: &Arc<Daemon>, jobs: &mpsc::Sender<Arrived>, pulses: &Arc<Pulses>) -> Arc<Sessions> {
+    let shared = daemon.clone();
+    Arc::new(Sessions::new(sessions::Parts {
+        settings: daemon.settings(),
+        pair: daemon.pair.clone(),
+        links: daemon.links.clone(),
+        facts: daemon.facts.clone(),
+        jobs: jobs.clone(),
+        attend: Arc::new(move |session| welcome::attend(&shared, session)),
+        pulses: pulses.clone(),
+        started: daemon.started,
+    }))
+}
+
+/// Hands publications to the dispatcher, once grains and pillar are there to target by.
+async fn pump(daemon: Arc<Daemon>, mut publications: mpsc::Receiver<Arrived>) {
+    drop(
+        daemon
+            .facts_ready
+            .subscribe()
+            .wait_for(|ready| *ready)
+            .await,
+    );
+    daemon.dispatcher.resume();
+    while let Some(arrived) = publications.recv().await {
+        daemon.dispatcher.submit(Publication {
+            master: arrived.master,
+            load: arrived.load,
+        });
+    }
+}
+
+/// `ping_interval` and `grains_refresh_every`.
+async fn periodic(daemon: Arc<Daemon>) {
+    let mut minute = tokio::time::interval(Duration::from_mins(1));
+    minute.reset();
+    let mut minutes = 0;
+    loop {
+        minute.tick().await;
+        minutes += 1;
+        let settings = daemon.settings();
+        let due = |every: Duration| {
+            let every = every.as_secs() / 60;
+            every != 0 && minutes % every == 0
+        };
+        if due(settings.net.ping_interval) {
+            for (_, link) in daemon.links.all() {
+                if link.status.borrow().state.is_ready() {
+                    welcome::fire(&link, "minion_ping", "ping".into(), None).await;
+                }
+            }
+        }
+        if due(settings.grains.refresh_every) {
+            let shared = daemon.clone();
+            let refresh = move || shared.services.refresh_grains(&shared.context());
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(refresh).await {
+                warn!(%error, "Grains were not refreshed.");
+            }
+        }
+    }
+}
+
+/// Takes a new configuration; true when the sessions must be opened anew.
+fn reloaded(daemon: &Arc<Daemon>, reload: &Reload) -> bool {
+    let loaded = match reload() {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            error!(%error, "The new configuration cannot be used; the old one stays.");
+            return false;
+        }
+    };
+    report(&loaded);
+    let old = daemon.settings();
+    let new = Arc::new(loaded.settings);
+    if new.id != old.id || new.cachedir != old.cachedir {
+        warn!("A new id or cache directory takes effect at the next start.");
+    }
+    *daemon
+        .settings
+        .write()
+        .unwrap_or_else(PoisonError::into_inner) = new.clone();
+    *daemon
+        .warnings
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) =
+        loaded.warnings.iter().map(ToString::to_string).collect();
+    daemon.dispatcher.set_base(daemon.context());
+    let refresh = daemon.clone();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = refresh.services.refresh_grains(&refresh.context()) {
+            warn!(%error, "Grains and pillar were not refreshed.");
+        }
+    });
+    info!("The configuration was read anew.");
+    !same_way(&old, &new)
+}
+
+/// Whether two configurations lead to the same masters in the same way.
+fn same_way(old: &Settings, new: &Settings) -> bool {
+    let way = |s: &Settings| {
+        format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?}",
+            s.master, s.crypto, s.auth, s.net, s.pki_dir, s.agent.trust
+        )
+    };
+    way(old) == way(new)
+}

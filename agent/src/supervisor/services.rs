@@ -1,0 +1,136 @@
+//! The daemon as running functions see it: jobs, facts, and services by name.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use salt_wire::{Map, Value, map};
+use tracing::{debug, info};
+
+use super::links::Links;
+use crate::context::{Context, Error, Master, Minion, Result};
+use crate::dispatch::Jobs;
+use crate::grains;
+
+/// Serves one name of [`Minion::service`].
+pub type Handler = Arc<dyn Fn(Map) -> Result + Send + Sync>;
+
+/// What [`Context::minion`] is in the daemon.
+pub struct Services {
+    jobs: Arc<Jobs>,
+    links: Arc<Links>,
+    handlers: RwLock<BTreeMap<String, Handler>>,
+    /// One refresh at a time: two would overtake each other.
+    refreshing: Mutex<()>,
+}
+
+impl Services {
+    /// Services over these jobs and masters.
+    pub fn new(jobs: Arc<Jobs>, links: Arc<Links>) -> Self {
+        Self {
+            jobs,
+            links,
+            handlers: RwLock::default(),
+            refreshing: Mutex::new(()),
+        }
+    }
+
+    /// Serves `name` from now on.
+    pub fn serve(&self, name: &str, handler: Handler) {
+        let mut handlers = self
+            .handlers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        handlers.insert(name.to_owned(), handler);
+    }
+
+    /// The masters that shall hear of us.
+    fn ready(&self) -> Vec<Arc<dyn Master>> {
+        let all = self.links.all().into_iter();
+        let ready = all.filter(|(_, link)| link.status.borrow().state.is_ready());
+        ready
+            .map(|(_, link)| Arc::new(link) as Arc<dyn Master>)
+            .collect()
+    }
+}
+
+/// Fetches the pillar of `master`, which also refreshes the grains that it targets by.
+pub(super) fn fetch_pillar(ctx: &Context, master: &dyn Master) -> Result<Map> {
+    let opts = &ctx.settings.opts;
+    let environment = |name: &str| opts.get(name).cloned().unwrap_or(Value::Null);
+    let load = map! {
+        "cmd" => "_pillar",
+        "id" => ctx.settings.id.as_str(),
+        "grains" => (*ctx.facts.grains()).clone(),
+        "saltenv" => environment("saltenv"),
+        "pillarenv" => environment("pillarenv"),
+        "pillar_override" => Map::new(),
+        "extra_minion_data" => Map::new(),
+        "ver" => "2",
+        "clean_cache" => true,
+    };
+    master
+        .pillar(load)
+        .map_err(|e| Error::execution(e.to_string()))
+}
+
+impl Minion for Services {
+    fn running(&self) -> Vec<Map> {
+        self.jobs.list()
+    }
+
+    fn signal_job(&self, jid: &str, signal: i32) -> Option<String> {
+        self.jobs.signal(jid, signal)
+    }
+
+    fn refresh_grains(&self, ctx: &Context) -> Result<()> {
+        let guard = self
+            .refreshing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let fresh = grains::load(&ctx.settings, &ctx.host, true);
+        ctx.facts.set_grains(fresh);
+        drop(guard);
+        self.refresh_pillar(ctx)
+    }
+
+    fn refresh_pillar(&self, ctx: &Context) -> Result<()> {
+        let _guard = self
+            .refreshing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let ready = self.ready();
+        let mut first = true;
+        for master in &ready {
+            // Each master targets by the grains that came with the request; the first one's pillar counts.
+            let pillar = fetch_pillar(ctx, &**master);
+            match pillar {
+                Ok(pillar) if first => ctx.facts.set_pillar(pillar),
+                Ok(_) => {}
+                Err(error) if first => return Err(error),
+                Err(error) => debug!(%error, "A further master gave no pillar."),
+            }
+            first = false;
+        }
+        if first && !ctx.settings.states.local {
+            return Err(Error::execution(
+                "no master is ready to be asked for the pillar",
+            ));
+        }
+        info!("Grains and pillar are fresh.");
+        Ok(())
+    }
+
+    fn fire(&self, tag: &str, data: Map) {
+        debug!(tag, ?data, "Event on the minion's own bus.");
+    }
+
+    fn service(&self, name: &str, request: Map) -> Result {
+        let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
+        let handler = handlers.get(name).cloned();
+        drop(handlers);
+        match handler {
+            Some(handler) => handler(request),
+            None => Err(Error::execution(format!("{name} is not served here"))),
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The sessions of a configuration: all masters at once, or one at a time with the next when it is lost.
+//! And one more beside them whenever somebody opens it: a candidate of a remaster.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use salt_wire::zmtp::Limits;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{interval, sleep};
+use tracing::{Instrument, info, warn};
+
+use super::credentials::{Credentials, Pair};
+use super::links::Links;
+use crate::config::{MasterAddress, MasterType, Settings};
+use crate::context::Facts;
+use crate::keys;
+use crate::notify::Pulses;
+use crate::session::backoff::{Backoff, random};
+use crate::session::masters::Failover;
+use crate::session::{self, Arrived, Options, Persistence, Session, Setup, Status};
+use crate::transport::tcp::{self, KeepAlive, Source, Tcp};
+use crate::transport::{Dial, Pool, Resolve, resolve};
+
+/// What attends a session from the day it is opened: sends returns, greets the master when it is ready.
+pub(super) type Attend = Arc<dyn Fn(&Session) -> JoinHandle<()> + Send + Sync>;
+
+/// Opens and closes sessions.
+pub struct Sessions {
+    pub(super) settings: Arc<Settings>,
+    pub(super) pair: Arc<Pair>,
+    pub(super) links: Arc<Links>,
+    pub(super) facts: Arc<Facts>,
+    pub(super) jobs: mpsc::Sender<Arrived>,
+    pub(super) attend: Attend,
+    pub(super) pulses: Arc<Pulses>,
+    pub(super) started: Instant,
+    dial: Arc<dyn Dial>,
+    resolve: Arc<dyn Resolve>,
+    open: Mutex<BTreeMap<String, Held>>,
+}
+
+struct Held {
+    session: Session,
+    attendant: JoinHandle<()>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.attendant.abort();
+    }
+}
+
+/// What [`Sessions`] is made of.
+pub(super) struct Parts {
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    /// Our key pair.
+    pub pair: Arc<Pair>,
+    /// Where sessions are made known.
+    pub links: Arc<Links>,
+    /// Grains, for masters that accept by them.
+    pub facts: Arc<Facts>,
+    /// Takes publications.
+    pub jobs: mpsc::Sender<Arrived>,
+    /// Attends each session.
+    pub attend: Attend,
+    /// Signs of life.
+    pub pulses: Arc<Pulses>,
+    /// When the daemon started.
+    pub started: Instant,
+}
+
+impl Sessions {
+    /// Sessions over TCP and the system's resolvers.
+    pub(super) fn new(parts: Parts) -> Self {
+        let settings = parts.settings;
+        Self {
+            dial: Arc::new(dial(&settings)),
+            resolve: Arc::new(resolve::System {
+                ipv6: settings.net.ipv6,
+                servers: settings.agent.nameservers.clone(),
+            }),
+            settings,
+            pair: parts.pair,
+            links: parts.links,
+            facts: parts.facts,
+            jobs: parts.jobs,
+            attend: parts.attend,
+            pulses: parts.pulses,
+            started: parts.started,
+            open: Mutex::default(),
+        }
+    }
+
+    /// Opens a session; one to the same master that is open already is closed. `masters` says what speaks
+    /// for the master's key.
+    pub fn open(
+        &self,
+        address: &MasterAddress,
+        rank: usize,
+        persistence: Persistence,
+        masters: keys::Masters,
+    ) -> watch::Receiver<Status> {
+        let credentials = Credentials {
+            settings: self.settings.clone(),
+            pair: self.pair.clone(),
+            masters,
+            address: address.clone(),
+            facts: self.facts.clone(),
+        };
+        let name = address.to_string();
+        let pulse = self.pulses.add(&format!("session {name}"), self.started);
+        let session = Session::start(Setup {
+            address: address.clone(),
+            options: Options::of(&self.settings),
+            persistence,
+            credentials: Arc::new(credentials),
+            dial: self.dial.clone(),
+            resolve: self.resolve.clone(),
+            jobs: self.jobs.clone(),
+            beside: Box::pin(pulse.run()),
+        });
+        let status = session.status();
+        self.links.add(&session, rank);
+        let attendant = (self.attend)(&session);
+        let held = Held { session, attendant };
+        self.held().insert(name, held);
+        status
+    }
+
+    /// Closes a session.
+    pub fn close(&self, address: &MasterAddress) {
+        let name = address.to_string();
+        self.links.remove(&name);
+        if let Some(held) = self.held().remove(&name) {
+            info!(master = held.session.name(), "Session closed.");
+        }
+    }
+
+    /// Closes all of them.
+    pub fn close_all(&self) {
+        for (name, _) in std::mem::take(&mut *self.held()) {
+            self.links.remove(&name);
+        }
+    }
+
+    /// Lives the configuration's masters for as long as it is polled.
+    pub async fn run(self: Arc<Self>) {
+        let options = &self.settings.master;
+        sleep(self.settings.auth.random_startup_delay.mul_f64(random())).await;
+        match options.kind {
+            MasterType::Disable => {}
+            MasterType::Hot => {
+                let mut addresses = options.addresses.clone();
+                if options.random {
+                    session::masters::shuffle(&mut addresses, &mut random);
+                }
+                for (rank, address) in addresses.iter().enumerate() {
+                    self.open(address, rank, Persistence::Forever, self.masters());
+                }
+            }
+            MasterType::Failover | MasterType::Distributed => {
+                let failover = Failover::new(options, &self.settings.id, &mut random);
+                self.one_at_a_time(failover).await;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// What speaks for masters' keys in this configuration.
+    pub fn masters(&self) -> keys::Masters {
+        keys::Masters::of(&self.settings)
+    }
+
+    async fn one_at_a_time(&self, mut list: Failover) {
+        let net = &self.settings.net;
+        let mut backoff = Backoff::new(net.recon_default, net.recon_default + net.recon_max);
+        let mut passes = 0;
+        while let Some(address) = list.current().cloned() {
+            let status = self.open(&address, 0, Persistence::UntilLost, self.masters());
+            let span = tracing::info_span!("failover", master = %address);
+            let home = self.live(&mut list, status).instrument(span).await;
+            self.close(&address);
+            if let Some(home) = home {
+                info!(from = %address, to = %home, "The first master lives again: going back to it.");
+                list.go_home();
+                continue;
+            }
+            let pass_over = list.failed();
+            if let Some(next) = list.current() {
+                info!(from = %address, to = %next, "On to the next master.");
+            }
+            if pass_over {
+                passes += 1;
+                if self
+                    .settings
+                    .master
+                    .tries
+                    .is_some_and(|most| passes == most)
+                {
+                    warn!(
+                        passes,
+                        "No master of the list can be used (master_tries); still trying."
+                    );
+                }
+                sleep(backoff.next(&mut random)).await;
+            }
+        }
+    }
+
+    /// Until the session is lost; the first master's address when it is time to go back to it.
+    async fn live(
+        &self,
+        list: &mut Failover,
+        mut status: watch::Receiver<Status>,
+    ) -> Option<MasterAddress> {
+        let interval_wanted = self.settings.master.failback_interval;
+        let pause = if interval_wanted.is_zero() {
+            FAILBACK_PAUSE
+        } else {
+            interval_wanted
+        };
+        let mut look = interval(pause);
+        look.reset();
+        loop {
+            tokio::select! {
+                changed = status.changed() => {
+                    // The sender goes when the session ends.
+                    if changed.is_err() || matches!(status.borrow().state, session::State::Lost(_)) {
+                        return None;
+                    }
+                    if status.borrow().state.is_ready() {
+                        list.worked();
+                    }
+                }
+                _ = look.tick(), if self.settings.master.failback => {
+                    let Some(home) = list.home().cloned() else { continue };
+                    if self.answers(&home).await {
+                        return Some(home);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a master's request port answers a ping.
+    async fn answers(&self, address: &MasterAddress) -> bool {
+        let Ok(answer) = self.resolve.resolve(&address.host).await else {
+            return false;
+        };
+        for ip in answer.addresses {
+            let peer = std::net::SocketAddr::new(ip, address.port);
+            let pool = Pool::new(self.dial.clone(), peer, Limits::default(), 1, PROBE);
+            if pool.request(&session::clear_ping(), PROBE).await.is_ok() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Held>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Between looks at the first master, when neither interval is set.
+const FAILBACK_PAUSE: Duration = Duration::from_secs(30);
+/// For one look.
+const PROBE: Duration = Duration::from_secs(5);
+
+fn dial(settings: &Settings) -> Tcp {
+    let net = &settings.net;
+    let seconds = |time: Option<Duration>| time.and_then(|t| u32::try_from(t.as_secs()).ok());
+    Tcp {
+        keep_alive: net.keepalive.then(|| KeepAlive {
+            idle: seconds(net.keepalive_idle),
+            count: net.keepalive_count,
+            interval: seconds(net.keepalive_interval),
+        }),
+        source: Source {
+            address: source_address(settings),
+            publish_port: net.source_publish_port,
+            ret_port: net.source_ret_port,
+        },
+        user_timeout: Some(settings.agent.dead_after),
+    }
+}
+
+/// `source_interface_name` before `source_address`, as Salt has it.
+fn source_address(settings: &Settings) -> Option<IpAddr> {
+    let net = &settings.net;
+    if let Some(name) = &net.source_interface {
+        match tcp::interface_address(name, net.ipv6) {
+            Ok(address) => return Some(address),
+            Err(error) => warn!(%error, "The system chooses the source address."),
+        }
+    }
+    let text = net.source_address.as_deref()?;
+    match text.parse() {
+        Ok(address) => Some(address),
+        Err(_) => {
+            warn!(
+                source_address = text,
+                "This is no IP address: the system chooses the source address."
+            );
+            None
+        }
+    }
+}
