@@ -8,7 +8,6 @@ mod completions;
 mod doctor;
 mod exit;
 mod fingerprint;
-mod logging;
 mod print;
 mod remaster;
 mod run;

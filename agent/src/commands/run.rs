@@ -6,18 +6,30 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::{Code, load, source};
+use super::{Code, load, source, start_logging};
 use crate::cli::{Global, RunArgs};
+use crate::host::fs::write_atomic;
 use crate::identity::Cache;
+use crate::logging::Destination;
 use crate::supervisor;
 
 /// What still runs on other threads when all is done gets this long.
 const LEFTOVERS: Duration = Duration::from_millis(20);
 
 pub(super) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Code> {
-    let source = source(global);
+    let mut source = source(global);
+    if let Some(file) = &args.log_file {
+        let file = file.display().to_string();
+        source.overrides.insert("log_file".into(), file.into());
+    }
     let loaded = load(&source, Cache::Write)?;
-    super::logging::start(&loaded.settings.log, args.log_file.as_deref())?;
+    start_logging(&loaded, Destination::Daemon);
+    if args.write_pidfile {
+        let pidfile = &loaded.settings.pidfile;
+        let pid = format!("{}\n", std::process::id());
+        write_atomic(pidfile, pid.as_bytes(), 0o644)
+            .with_context(|| format!("the pidfile {} cannot be written", pidfile.display()))?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // One worker for heartbeats and one for bulk; functions run on threads of their own.
         .worker_threads(2)

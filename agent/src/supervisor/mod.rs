@@ -154,7 +154,6 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let started = Instant::now();
-    report(&loaded);
     let pulses = Arc::new(Pulses::default());
     let (sender, publications) = mpsc::channel(WAITING);
     let daemon = build(loaded, started)?;
