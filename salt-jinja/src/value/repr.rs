@@ -1,0 +1,275 @@
+//! `str()` and `repr()`.
+
+use super::{Val, View};
+use crate::error::{Error, Result};
+
+/// Deepest value that is printed.
+const MAX_DEPTH: usize = 100;
+
+/// `str(x)`
+pub(crate) fn str(value: &Val) -> Result<String> {
+    match value {
+        Val::Str(t) => Ok(t.text.to_string()),
+        other => repr(other),
+    }
+}
+
+/// `repr(x)`
+pub(crate) fn repr(value: &Val) -> Result<String> {
+    let mut out = String::new();
+    Printer {
+        yaml_safe: false,
+        text: false,
+    }
+    .write(value, 0, &mut out)?;
+    Ok(out)
+}
+
+/// What `{{ x }}` prints: Salt shows text with line breaks inside of dicts in YAML's quotes.
+pub(crate) fn output(value: &Val) -> Result<String> {
+    match value {
+        Val::Str(t) => Ok(t.text.to_string()),
+        Val::Dict(_) | Val::List(_) | Val::Tuple(_) | Val::Set(_) => {
+            let mut out = String::new();
+            Printer {
+                yaml_safe: true,
+                text: matches!(value, Val::Dict(_)),
+            }
+            .write(value, 0, &mut out)?;
+            Ok(out)
+        }
+        other => repr(other),
+    }
+}
+
+struct Printer {
+    /// As Salt prints what a template puts out.
+    yaml_safe: bool,
+    /// By `str()`, not `repr()`: so Salt prints dicts, and dicts in them.
+    text: bool,
+}
+
+impl Printer {
+    fn write(&self, value: &Val, depth: usize, out: &mut String) -> Result<()> {
+        if depth > MAX_DEPTH {
+            return Err(Error::python(
+                "RecursionError",
+                "maximum recursion depth exceeded while getting the repr of an object",
+            ));
+        }
+        if out.len() > 256 << 20 {
+            return Err(Error::bound("the text is too long"));
+        }
+        match value {
+            // Only `str()` of it is an error; inside of something else it shows.
+            Val::Undefined(_) if depth > 0 && !self.text => out.push_str("Undefined"),
+            Val::Undefined(u) if u.lenient => {}
+            Val::Undefined(u) => return Err(u.error()),
+            Val::None => out.push_str("None"),
+            Val::Bool(true) => out.push_str("True"),
+            Val::Bool(false) => out.push_str("False"),
+            Val::Int(i) => out.push_str(&i.to_string()),
+            Val::Float(f) => out.push_str(&float(*f)),
+            Val::Str(t) if t.markup => {
+                out.push_str("Markup(");
+                out.push_str(&quote(&t.text));
+                out.push(')');
+            }
+            Val::Str(t) => out.push_str(&quote(&t.text)),
+            Val::Bytes(b) => out.push_str(&bytes(b)),
+            Val::List(l) => {
+                out.push('[');
+                self.join(&l.borrow(), depth, out)?;
+                out.push(']');
+            }
+            Val::Tuple(t) => {
+                out.push('(');
+                self.join(t, depth, out)?;
+                out.push_str(if t.len() == 1 { ",)" } else { ")" });
+            }
+            Val::Set(s) if s.borrow().is_empty() => out.push_str("set()"),
+            Val::Set(_) => {
+                out.push('{');
+                self.join(&value.iterate()?, depth, out)?;
+                out.push('}');
+            }
+            Val::Dict(d) => {
+                out.push('{');
+                for (n, (k, v)) in d.borrow().iter().enumerate() {
+                    if n > 0 {
+                        out.push_str(", ");
+                    }
+                    Self {
+                        yaml_safe: false,
+                        text: false,
+                    }
+                    .write(&k.0, depth + 1, out)?;
+                    out.push_str(": ");
+                    match v.as_str() {
+                        Some(text) if self.yaml_safe && text.contains(['\n', '\r', '\t']) => {
+                            out.push_str(&crate::filters::yaml::double_quoted(text));
+                        }
+                        _ => Self {
+                            yaml_safe: self.yaml_safe,
+                            text: self.text && matches!(v, Val::Dict(_) | Val::Undefined(_)),
+                        }
+                        .write(v, depth + 1, out)?,
+                    }
+                }
+                out.push('}');
+            }
+            Val::Namespace(d) => {
+                out.push_str("<Namespace {");
+                for (n, (k, v)) in d.borrow().iter().enumerate() {
+                    if n > 0 {
+                        out.push_str(", ");
+                    }
+                    self.write(&k.0, depth + 1, out)?;
+                    out.push_str(": ");
+                    self.write(v, depth + 1, out)?;
+                }
+                out.push_str("}>");
+            }
+            Val::Range(start, stop, 1) => out.push_str(&format!("range({start}, {stop})")),
+            Val::Range(start, stop, step) => {
+                out.push_str(&format!("range({start}, {stop}, {step})"));
+            }
+            Val::View(view, _) => {
+                out.push_str(match view {
+                    View::Keys => "dict_keys([",
+                    View::Values => "dict_values([",
+                    View::Items => "dict_items([",
+                });
+                self.join(&value.iterate()?, depth, out)?;
+                out.push_str("])");
+            }
+            Val::Macro(m) => out.push_str(&format!("<Macro {}>", quote(m.name()))),
+            Val::Module(m) => {
+                if depth == 0 {
+                    out.push_str(m.text());
+                } else {
+                    out.push_str("<TemplateModule>");
+                }
+            }
+            Val::Loop(l) => out.push_str(&format!("<LoopContext {}/{}>", l.index(), l.length())),
+            Val::Object(o) => out.push_str(&o.repr()),
+            other => out.push_str(&format!("<{} object>", other.type_name())),
+        }
+        Ok(())
+    }
+
+    fn join(&self, items: &[Val], depth: usize, out: &mut String) -> Result<()> {
+        for (n, item) in items.iter().enumerate() {
+            if n > 0 {
+                out.push_str(", ");
+            }
+            self.write(item, depth + 1, out)?;
+        }
+        Ok(())
+    }
+}
+
+/// `repr` of text.
+pub(crate) fn quote(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == quote => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if printable(c) => out.push(c),
+            c => {
+                let code = u32::from(c);
+                out.push_str(&match code {
+                    0..=0xff => format!("\\x{code:02x}"),
+                    0x100..=0xffff => format!("\\u{code:04x}"),
+                    _ => format!("\\U{code:08x}"),
+                });
+            }
+        }
+    }
+    out.push(quote);
+    out
+}
+
+/// Near enough to `str.isprintable` for what templates hold.
+fn printable(c: char) -> bool {
+    !(c.is_control()
+        || (c.is_whitespace() && c != ' ')
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{600}'..='\u{605}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{e000}'..='\u{f8ff}'
+                | '\u{feff}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{fffe}'..='\u{ffff}'
+                | '\u{e0000}'..
+        ))
+}
+
+/// `repr` of bytes.
+pub(crate) fn bytes(bytes: &[u8]) -> String {
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut out = format!("b{quote}");
+    for &b in bytes {
+        match b {
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            b if char::from(b) == quote => {
+                out.push('\\');
+                out.push(quote);
+            }
+            b' '..=b'~' => out.push(char::from(b)),
+            b => out.push_str(&format!("\\x{b:02x}")),
+        }
+    }
+    out.push(quote);
+    out
+}
+
+/// `repr` of a float: the shortest digits, an exponent from 1e16 and below 1e-4.
+pub(crate) fn float(f: f64) -> String {
+    if f.is_nan() {
+        return "nan".into();
+    }
+    if f.is_infinite() {
+        return if f > 0.0 { "inf" } else { "-inf" }.into();
+    }
+    if f == 0.0 || (1e-4..1e16).contains(&f.abs()) {
+        return format!("{f:?}");
+    }
+    exponent(&format!("{f:e}"))
+}
+
+/// Rust's exponent form in Python's: a sign and two digits at least.
+pub(crate) fn exponent(text: &str) -> String {
+    let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (sign, power) = match exponent.strip_prefix('-') {
+        Some(power) => ('-', power),
+        None => ('+', exponent),
+    };
+    format!("{digits}e{sign}{power:0>2}")
+}
