@@ -35,7 +35,7 @@ use tracing::Instrument;
 pub use client::{Client, Patience, RequestError};
 pub use options::Options;
 pub use state::{State, Trouble};
-pub use trouble::told;
+pub use trouble::{told, trouble};
 
 use crate::config::MasterAddress;
 use crate::transport::{BoxFuture, Dial, Resolve};

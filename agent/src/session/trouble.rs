@@ -7,7 +7,7 @@ use super::state::Trouble;
 use crate::transport::{Error, Port};
 
 /// The trouble that a transport error is, on the way to this port.
-pub(super) fn trouble(error: &Error, port: Port) -> Trouble {
+pub fn trouble(error: &Error, port: Port) -> Trouble {
     let reason = match error {
         Error::Dns { .. } => Reason::Dns,
         Error::Refused { .. } => match port {
