@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 use salt_wire::crypto::PrivateKey;
+use salt_wire::error::Reason;
 
 use super::Finding;
 use crate::config::{self, Loaded, Settings};
@@ -113,7 +114,7 @@ pub(super) fn key(settings: &Settings) -> (Option<Arc<PrivateKey>>, Finding) {
         }
         Err(error) => (
             None,
-            Finding::failed("key", told(&error)).word("key-unusable"),
+            Finding::failed("key", told(&error)).reason(Reason::KeysUnusable),
         ),
     }
 }
@@ -123,7 +124,7 @@ pub(super) fn clock() -> Finding {
     let now = jiff::Timestamp::now();
     if now.as_second() < BUILT_AFTER {
         return Finding::failed("clock", format!("it is {now} here: that is in the past"))
-            .reason(salt_wire::error::Reason::ClockSkew)
+            .reason(Reason::ClockSkew)
             .hint("set the clock, and let systemd-timesyncd or chrony keep it");
     }
     let kept = [

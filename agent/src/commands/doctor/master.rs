@@ -164,7 +164,12 @@ impl Way {
         let masters = Masters::of(settings);
         let terms = match terms(settings, &masters, address, key) {
             Ok(terms) => terms,
-            Err(words) => return (Finding::failed("auth", words).word("key-unusable"), None),
+            Err(words) => {
+                return (
+                    Finding::failed("auth", words).reason(Reason::KeysUnusable),
+                    None,
+                );
+            }
         };
         let mut handshake = Handshake::new(terms, &mut OsRandom);
         // A master may take neither of the stronger algorithms: three tries are all combinations there are.
@@ -310,6 +315,7 @@ fn hint(reason: Reason, address: &MasterAddress, port: u16) -> String {
         Reason::NotZeroMq | Reason::BadAnswer => format!("port {port} of {host} is not the one of a Salt master: check master_port and publish_port"),
         Reason::ConnectionClosed => format!("salt-master on {host} may be restarting: try again"),
         Reason::ClockSkew => "compare `date -u` here and on the master".to_owned(),
+        Reason::KeysUnusable => "mend the key file that is named, or move it away to get a new key".to_owned(),
         Reason::NameMoved | Reason::Superseded => "try again".to_owned(),
     }
 }
