@@ -370,7 +370,7 @@ fn reloaded(daemon: &Arc<Daemon>, reload: &Reload) -> bool {
             warn!(%error, "Grains and pillar were not refreshed.");
         }
     });
-    info!("The configuration was read anew.");
+    info!("Configuration read again.");
     !same_way(&old, &new)
 }
 
