@@ -24,6 +24,7 @@ pub mod host;
 pub mod identity;
 pub mod keys;
 pub mod logging;
+pub mod mine;
 pub mod modules;
 pub mod notify;
 pub mod output;

@@ -137,6 +137,8 @@ pub struct Args {
     pub rest: Vec<Value>,
     /// What `**kwargs` took.
     pub extra: Map,
+    /// Called by the job itself, not by a template or another function within it.
+    pub direct: bool,
 }
 
 impl Args {

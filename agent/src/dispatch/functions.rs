@@ -41,7 +41,8 @@ impl Registry {
     pub fn run(self, ctx: &Context, fun: &str, arg: &[Value], load: Option<&Map>) -> Result {
         let known = find(&ctx.settings, fun)?;
         let (positional, keywords) = arguments::split(&known.signature, arg, load)?;
-        let args = known.signature.bind(fun, &positional, &keywords)?;
+        let mut args = known.signature.bind(fun, &positional, &keywords)?;
+        args.direct = true;
         ctx.job.set_retcode(0);
         (known.function.run)(ctx, &args)
     }

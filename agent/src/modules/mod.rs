@@ -2,9 +2,17 @@
 //! [`all`] lists the slices. A new function touches its own file; a new module, its file and two lines here.
 //! Lookup, `sys.doc`, `sys.argspec` and the reference pages all read that one list.
 
+pub mod config;
 pub mod cp;
+pub mod event;
+pub mod key;
+pub mod mine;
+pub mod pillar;
 pub mod remaster;
+pub mod saltutil;
+pub mod saltutil_sync;
 pub mod state;
+pub mod sys;
 pub mod test;
 
 use salt_wire::{Map, Value};
@@ -44,9 +52,17 @@ pub(crate) use row;
 
 /// Every module's rows.
 const ALL: &[&[Function]] = &[
+    config::FUNCTIONS,
     cp::FUNCTIONS,
+    event::FUNCTIONS,
+    key::FUNCTIONS,
+    mine::FUNCTIONS,
+    pillar::FUNCTIONS,
     remaster::FUNCTIONS,
+    saltutil::FUNCTIONS,
+    saltutil_sync::FUNCTIONS,
     state::FUNCTIONS,
+    sys::FUNCTIONS,
     test::FUNCTIONS,
 ];
 
