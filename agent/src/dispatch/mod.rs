@@ -7,6 +7,8 @@
 
 pub mod functions;
 pub mod guard;
+#[cfg(test)]
+mod oracle_tests;
 mod run;
 pub mod table;
 #[cfg(test)]

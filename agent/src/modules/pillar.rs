@@ -332,6 +332,14 @@ fn file_exists(ctx: &Context, args: &Args) -> Result {
     Ok(found.into())
 }
 
+/// What Salt calls a `SaltException`.
+fn unfit(message: &str) -> Error {
+    Error::Exception {
+        kind: "salt.exceptions.SaltException",
+        message: message.into(),
+    }
+}
+
 fn filter_by(ctx: &Context, args: &Args) -> Result {
     let pillar = Value::Map(ctx.facts.pillar().as_ref().clone());
     let Value::Map(table) = args.get("lookup_dict") else {
@@ -352,12 +360,23 @@ fn filter_by(ctx: &Context, args: &Args) -> Result {
     let mut result = chosen
         .or_else(|| table.get(args.get("default")).cloned())
         .unwrap_or_default();
-    if let Some(Value::Map(base)) = table.get(args.get("base"))
-        && let Value::Map(over) = &result
+    if args.flag("base")
+        && let Some(base) = table.get(args.get("base"))
     {
-        let mut base = base.clone();
-        merge::recurse(&mut base, over, false);
-        result = base.into();
+        result = match (base, &result) {
+            (base, Value::Null) => base.clone(),
+            (Value::Map(base), Value::Map(over)) => {
+                let mut base = base.clone();
+                merge::recurse(&mut base, over, false);
+                base.into()
+            }
+            (Value::Map(_), _) => {
+                return Err(unfit(
+                    "filter_by default and look-up values must both be dictionaries.",
+                ));
+            }
+            _ => result,
+        };
     }
     match (args.get("merge"), &mut result) {
         (Value::Null, _) => {}
@@ -365,9 +384,7 @@ fn filter_by(ctx: &Context, args: &Args) -> Result {
         (Value::Map(over), Value::Null) => result = over.clone().into(),
         (Value::Map(_), _) => {}
         _ => {
-            return Err(Error::invocation(
-                "filter_by merge argument must be a dictionary.",
-            ));
+            return Err(unfit("filter_by merge argument must be a dictionary."));
         }
     }
     Ok(result)

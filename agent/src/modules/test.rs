@@ -596,25 +596,55 @@ const BUILTINS: &[&str] = &[
     "ZeroDivisionError",
 ];
 
-/// Salt's exceptions that a minion words like a misuse, and those that are only exceptions.
-const CLIENT_ERRORS: &[&str] = &[
-    "SaltClientError",
-    "SaltReqTimeoutError",
-    "AuthenticationError",
-    "MasterExit",
+/// Salt's exceptions that are an operation's failure.
+const EXECUTION: &[&str] = &[
+    "CommandExecutionError",
+    "ArgumentValueError",
+    "CheckError",
+    "InvalidConfigError",
+    "InvalidEntityError",
+    "CodePageError",
 ];
+
+/// Salt's exceptions that nobody words.
 const SALT_EXCEPTIONS: &[&str] = &[
     "salt.exceptions.SaltException",
     "salt.exceptions.SaltMasterError",
+    "salt.exceptions.SaltNoMinionsFound",
     "salt.exceptions.SaltSyndicMasterError",
-    "salt.exceptions.MinionError",
+    "salt.exceptions.SaltMasterUnresolvableError",
+    "salt.exceptions.AuthenticationError",
+    "salt.exceptions.InvalidKeyError",
     "salt.exceptions.LoaderError",
+    "salt.exceptions.PublishError",
+    "salt.exceptions.MinionError",
     "salt.exceptions.FileserverConfigError",
-    "salt.exceptions.SaltRenderError",
-    "salt.exceptions.SaltRunnerError",
-    "salt.exceptions.TimeoutError",
-    "salt.exceptions.TimedProcTimeoutError",
+    "salt.exceptions.FileLockError",
+    "salt.exceptions.GitLockError",
+    "salt.exceptions.GitRemoteError",
     "salt.exceptions.PkgParseError",
+    "salt.exceptions.SaltRenderError",
+    "salt.exceptions.SaltClientTimeout",
+    "salt.exceptions.SaltCacheError",
+    "salt.exceptions.TimeoutError",
+    "salt.exceptions.SaltReqTimeoutError",
+    "salt.exceptions.TimedProcTimeoutError",
+    "salt.exceptions.EauthAuthenticationError",
+    "salt.exceptions.TokenAuthenticationError",
+    "salt.exceptions.TokenExpiredError",
+    "salt.exceptions.SaltDeserializationError",
+    "salt.exceptions.AuthorizationError",
+    "salt.exceptions.SaltValidationError",
+    "salt.exceptions.UnsupportedAlgorithm",
+    "salt.exceptions.SaltDaemonNotRunning",
+    "salt.exceptions.SaltRunnerError",
+    "salt.exceptions.SaltWheelError",
+    "salt.exceptions.SaltConfigurationError",
+    "salt.exceptions.SaltCloudException",
+    "salt.exceptions.NotImplemented",
+    "salt.exceptions.TemplateError",
+    "salt.exceptions.MissingSmb",
+    "salt.exceptions.LoggingRuntimeError",
 ];
 
 fn raise_exception(_: &Context, args: &Args) -> Result {
@@ -630,10 +660,9 @@ fn raise_exception(_: &Context, args: &Args) -> Result {
     let salts = name.strip_prefix("salt.exceptions.");
     if let Some(short) = salts {
         match short {
-            "CommandExecutionError" => return Err(Error::Execution(message)),
+            short if EXECUTION.contains(&short) => return Err(Error::Execution(message)),
             "CommandNotFoundError" => return Err(Error::MissingCommand(message)),
-            "SaltInvocationError" => return Err(Error::Invocation(message)),
-            short if CLIENT_ERRORS.contains(&short) => return Err(Error::Invocation(message)),
+            "SaltInvocationError" | "SaltClientError" => return Err(Error::Invocation(message)),
             _ => {}
         }
     }
