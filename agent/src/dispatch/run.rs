@@ -70,10 +70,12 @@ impl Inner {
             Overdue::Killed(running) => (running, false),
             Overdue::TimedOut(running) => (running, true),
         };
+        // First claimed, then stopped: else its thread could be the one to tell, and not know why it ended.
+        let ours = running.claim();
         if timed_out {
             running.cancel.signal(Signal::SIGKILL);
         }
-        if running.claim() {
+        if ours {
             let context = self.context(&running.publication, &running);
             let part = if timed_out {
                 let seconds = context
