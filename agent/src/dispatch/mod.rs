@@ -126,7 +126,7 @@ impl Dispatcher {
         if !Target::of(&base).matches_load(load) {
             return false;
         }
-        if self.inner.jobs.seen(jid(load)) {
+        if jid(load) != "req" && self.inner.jobs.seen(jid(load)) {
             debug!(jid = jid(load), "This job came already.");
             return false;
         }

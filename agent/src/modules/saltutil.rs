@@ -304,7 +304,7 @@ fn refresh_modules(ctx: &Context, args: &Args) -> Result {
 }
 
 /// What the daemon itself keeps below the cache directory and a cleared cache must not take from it.
-const KEPT: &[&str] = &["returns", "remaster", "proc", "control.sock"];
+const KEPT: &[&str] = &["spool", "remaster", "proc", "job_queue", "control.sock"];
 
 fn clear_cache(ctx: &Context, _: &Args) -> Result {
     let Ok(entries) = fs::read_dir(&ctx.settings.cachedir) else {
