@@ -89,6 +89,7 @@ impl Runner<'_> {
                     args,
                     test,
                     chunk: low,
+                    chunks: &self.graph.chunks,
                     files: self.files,
                 };
                 match (state.run)(self.ctx, &run) {

@@ -62,9 +62,9 @@ impl Runner<'_> {
         if let Some(paths) = low.get("creates") {
             verdicts.push(creates(paths));
         }
-        let comments: Vec<Value> = verdicts.iter().map(|v| v.comment.clone().into()).collect();
+        let comments: Vec<String> = verdicts.iter().filter_map(|v| v.comment.clone()).collect();
         let mut ret = map! {
-            "result" => verdicts.iter().any(|v| v.skip), "comment" => Value::List(comments),
+            "result" => verdicts.iter().any(|v| v.skip), "comment" => comments.join("\n"),
         };
         for key in ["__sls__", "__id__", "name"] {
             ret.insert(key.into(), low.get(key).cloned().unwrap_or_default());

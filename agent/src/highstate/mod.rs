@@ -222,7 +222,8 @@ impl<'a> Compiler<'a> {
         saltenv: &str,
         mods: &[String],
     ) -> Result<std::result::Result<Vec<Value>, Vec<String>>> {
-        let (high, errors) = self.render_mods(saltenv, mods)?;
+        let (high, mut errors) = self.render_mods(saltenv, mods)?;
+        errors.extend(verify::verify_high(&high));
         if !errors.is_empty() {
             return Ok(Err(errors));
         }
@@ -333,9 +334,16 @@ impl<'a> Compiler<'a> {
             }
             Err(error) => return Ok(Outcome::Refused(vec![error])),
         };
-        let (high, errors) = self.finish_rendered(state, "<template>", "base");
+        let (mut high, errors) = self.finish_rendered(state, "", "base");
         if !errors.is_empty() {
             return Ok(Outcome::Refused(errors));
+        }
+        // A text has no place on the file server.
+        for body in high.values_mut() {
+            if let Value::Map(body) = body {
+                body.shift_remove("__sls__");
+                body.shift_remove("__env__");
+            }
         }
         self.call_high(high)
     }

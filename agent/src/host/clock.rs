@@ -14,3 +14,14 @@ pub fn time_of_day() -> String {
         format!("{seconds}.{micros:06}")
     }
 }
+
+/// The time in a backup's file name, as Salt makes it: weekday first, microseconds before the year.
+pub fn backup_stamp() -> String {
+    let now = Zoned::now();
+    format!(
+        "{}_{:06}_{}",
+        now.strftime("%a_%b_%d_%H:%M:%S"),
+        now.subsec_nanosecond() / 1000,
+        now.year()
+    )
+}

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod cancel;
 pub mod clock;
+pub mod diff;
 pub mod digest;
 pub mod env;
 pub mod exec;
@@ -13,6 +14,7 @@ pub mod fs;
 pub mod lock;
 pub mod net;
 pub mod netlink;
+pub mod perms;
 pub mod shlex;
 
 use std::sync::Arc;

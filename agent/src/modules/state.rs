@@ -251,6 +251,18 @@ fn prepare(
         && !args.flag("force")
     {
         ctx.job.set_retcode(PILLAR_FAILURE);
+        if !holds {
+            let texts: Vec<_> = errors
+                .as_list()
+                .unwrap_or_default()
+                .iter()
+                .map(|e| format!("\n- {}", python::text(e)))
+                .collect();
+            return Err(Error::execution(format!(
+                "Pillar failed to render. Additional info follows:\n{}",
+                texts.concat()
+            )));
+        }
         let mut texts = vec!["Pillar failed to render with the following messages:".into()];
         texts.extend(errors.as_list().unwrap_or_default().iter().cloned());
         return Ok(Err(Value::List(texts)));
@@ -547,9 +559,8 @@ fn low(ctx: &Context, args: &Args) -> Result {
             texts.into()
         }
         Ok(result) => {
-            if result.get("result") == Some(&Value::Bool(false)) {
-                ctx.job.set_retcode(STATE_FAILURE);
-            }
+            // Salt reads the one result as if it were a run of several, and so never calls it a success.
+            ctx.job.set_retcode(STATE_FAILURE);
             result.into()
         }
     })

@@ -2,6 +2,7 @@
 //! then applies, reports its changes, and in test mode stops after the check. States and modules are
 //! two thin faces on `host/`: a state never calls a module and spawns no process itself.
 
+pub mod file;
 pub mod test;
 
 use salt_wire::{Map, Value};
@@ -29,6 +30,8 @@ pub struct Run<'a> {
     pub test: bool,
     /// The whole low chunk: `__id__`, `__sls__`, `__env__`, `fun`, requisites.
     pub chunk: &'a Map,
+    /// All chunks of the run, for states that look at others.
+    pub chunks: &'a [Map],
     /// The file server, for sources.
     pub files: &'a FileClient,
 }
@@ -92,7 +95,7 @@ impl Outcome {
 }
 
 /// Every module's rows.
-const ALL: &[&[State]] = &[test::STATES];
+const ALL: &[&[State]] = &[file::STATES, test::STATES];
 
 /// All state functions, module by module.
 pub fn all() -> impl Iterator<Item = &'static State> {

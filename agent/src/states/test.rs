@@ -11,7 +11,7 @@ pub const STATES: &[State] = &[
         name: "test.nop",
         signature: "name, **kwargs",
         doc: "A no-op state that does nothing.",
-        run: succeed_without_changes,
+        run: nop,
     },
     State {
         name: "test.succeed_without_changes",
@@ -78,6 +78,10 @@ fn pretended() -> Map {
 
 fn succeed_without_changes(_: &Context, run: &Run<'_>) -> Done {
     Ok(Outcome::unchanged(comment(run, "Success!")))
+}
+
+fn nop(_: &Context, _: &Run<'_>) -> Done {
+    Ok(Outcome::unchanged("Success!"))
 }
 
 fn fail_without_changes(_: &Context, run: &Run<'_>) -> Done {

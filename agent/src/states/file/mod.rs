@@ -1,0 +1,147 @@
+//! `file`: files, directories and links as they should be. One state function a file; what they share is here.
+
+mod absent;
+mod directory;
+mod managed;
+mod perms;
+mod source;
+mod symlink;
+
+use std::path::Path;
+
+use salt_wire::Value;
+
+use super::{Outcome, Run, State};
+use crate::context::{Error, python};
+use crate::host::perms as owners;
+
+/// The rows of `file`.
+pub const STATES: &[State] = &[
+    State {
+        name: "file.managed",
+        signature: "name, source=None, source_hash='', source_hash_name=None, keep_source=True, user=None, group=None, mode=None, attrs=None, template=None, makedirs=False, dir_mode=None, context=None, replace=True, defaults=None, backup='', show_changes=True, create=True, contents=None, tmp_dir=None, tmp_ext='', contents_pillar=None, contents_grains=None, contents_newline=True, contents_delimiter=':', encoding=None, encoding_errors='strict', allow_empty=True, follow_symlinks=True, check_cmd=None, skip_verify=False, selinux=None, verify_ssl=True, use_etag=False, signature=None, source_hash_sig=None, signed_by_any=None, signed_by_all=None, keyring=None, gnupghome=None, ignore_ordering=False, ignore_whitespace=False, ignore_comment_characters=None, new_file_diff=False, sig_backend='gpg', **kwargs",
+        doc: "Manage a file: its content from ``source``, ``contents``, ``contents_pillar`` or ``contents_grains``, its owner and mode.",
+        run: managed::managed,
+    },
+    State {
+        name: "file.directory",
+        signature: "name, user=None, group=None, recurse=None, max_depth=None, dir_mode=None, file_mode=None, makedirs=False, clean=False, require=None, exclude_pat=None, follow_symlinks=False, force=False, backupname=None, allow_symlink=True, children_only=False, **kwargs",
+        doc: "Ensure that a directory is there and has the right owner and mode, on wish with everything below it.",
+        run: directory::directory,
+    },
+    State {
+        name: "file.symlink",
+        signature: "name, target, force=False, backupname=None, makedirs=False, user=None, group=None, mode=None, atomic=False, disallow_copy_and_unlink=False, inherit_user_and_group=False, follow_symlinks=True, **kwargs",
+        doc: "Ensure that a symbolic link is there and points where it should.",
+        run: symlink::symlink,
+    },
+    State {
+        name: "file.absent",
+        signature: "name, **kwargs",
+        doc: "Ensure that a file or a directory is not there; a directory goes with its content.",
+        run: absent::absent,
+    },
+    State {
+        name: "file.exists",
+        signature: "name, **kwargs",
+        doc: "Verify that a path exists.",
+        run: absent::exists,
+    },
+    State {
+        name: "file.missing",
+        signature: "name, **kwargs",
+        doc: "Verify that a path does not exist.",
+        run: absent::missing,
+    },
+    State {
+        name: "file.mod_run_check_cmd",
+        signature: "name, **kwargs",
+        doc: "Marks that ``check_cmd`` of ``file.managed`` is its own argument.",
+        run: absent::exists,
+    },
+];
+
+type Done = Result<Outcome, Error>;
+
+fn failed(text: impl Into<String>) -> Done {
+    Ok(Outcome::failed(text))
+}
+
+/// The path of a state, with a leading `~` resolved.
+fn path_of(run: &Run<'_>) -> Result<String, Error> {
+    let name = run.args.text("name")?;
+    Ok(owners::expand_user(&name).to_string_lossy().into_owned())
+}
+
+/// `user`, or the `owner` that people write for it.
+fn owner(run: &Run<'_>) -> Value {
+    let user = run.args.get("user");
+    if user.is_truthy() {
+        return user.clone();
+    }
+    run.args.extra.get("owner").unwrap_or(user).clone()
+}
+
+/// The number of an account given by name or number.
+fn uid(value: &Value) -> Option<u32> {
+    match value {
+        Value::Int(i) => u32::try_from(*i).ok(),
+        other => owners::uid_of(&python::text(other)),
+    }
+}
+
+fn gid(value: &Value) -> Option<u32> {
+    match value {
+        Value::Int(i) => u32::try_from(*i).ok(),
+        other => owners::gid_of(&python::text(other)),
+    }
+}
+
+/// Names the user or group that is not there. In test mode another state may yet make it.
+fn check_user(user: &Value, group: &Value, test: bool) -> Option<String> {
+    let mut error = String::new();
+    if user.is_truthy() && uid(user).is_none() {
+        error += &format!("User {} is not available ", python::text(user));
+    }
+    if group.is_truthy() && gid(group).is_none() {
+        error += &format!("Group {} is not available", python::text(group));
+    }
+    (!error.is_empty() && !test).then_some(error)
+}
+
+/// A mode as Salt compares it: `0644` of 644, `'0644'` or `0o644`.
+fn normal_mode(mode: &Value) -> Option<String> {
+    if mode.is_null() {
+        return None;
+    }
+    let text = python::text(mode).replace("0o", "0");
+    let digits = text
+        .trim_matches('"')
+        .trim_matches('\'')
+        .trim_start_matches('0');
+    Some(format!("{digits:0>4}"))
+}
+
+fn mode_bits(mode: &str) -> Option<u32> {
+    u32::from_str_radix(mode, 8).ok().filter(|m| *m <= 0o7777)
+}
+
+/// The environment whose files a state means.
+fn saltenv(run: &Run<'_>) -> String {
+    run.chunk
+        .get("saltenv")
+        .or_else(|| run.chunk.get("__env__"))
+        .filter(|v| v.is_truthy())
+        .map_or_else(|| "base".to_owned(), python::text)
+}
+
+fn io_text(path: &Path, error: &std::io::Error) -> String {
+    let code = error.raw_os_error().unwrap_or_default();
+    let text = error.to_string();
+    let text = text
+        .split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    format!("[Errno {code}] {text}: '{}'", path.display())
+}

@@ -1,0 +1,205 @@
+//! The same state trees through real Salt and through the agent: equal returns, equal files.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    let_underscore_drop,
+    unreachable_pub,
+    clippy::let_underscore_must_use,
+    reason = "a failed unwrap in a test is a failed test, and a skip says why"
+)]
+
+mod cases;
+mod oracle;
+mod ours;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use salt_wire::{Map, map};
+use serde_json::{Value as Json, json};
+
+use cases::Case;
+use oracle::Oracle;
+
+/// What differs between two runs of anything.
+fn normal(answer: &mut Json, root: &Path) {
+    match answer {
+        Json::Object(map) => {
+            for key in ["duration", "start_time", "pid"] {
+                map.remove(key);
+            }
+            let renamed: Vec<_> = std::mem::take(map).into_iter().collect();
+            for (key, mut value) in renamed {
+                normal(&mut value, root);
+                map.insert(key.replace(&*root.to_string_lossy(), "ROOT"), value);
+            }
+        }
+        Json::Array(list) => list.iter_mut().for_each(|v| normal(v, root)),
+        Json::String(text) => *text = text.replace(&*root.to_string_lossy(), "ROOT"),
+        _ => {}
+    }
+}
+
+/// What differs, each with its path.
+fn differences(expected: &Json, got: &Json, path: &str) -> Vec<String> {
+    match (expected, got) {
+        (Json::Object(a), Json::Object(b)) => {
+            let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();
+            keys.into_iter()
+                .flat_map(|key| {
+                    let of = |m: &serde_json::Map<String, Json>| {
+                        m.get(key).cloned().unwrap_or(json!("(absent)"))
+                    };
+                    differences(&of(a), &of(b), &format!("{path}/{key}"))
+                })
+                .collect()
+        }
+        _ if expected == got => Vec::new(),
+        _ => vec![format!("{path}\n  salt: {expected}\n  ours: {got}")],
+    }
+}
+
+/// Names, kinds, modes and contents of all files that a case may have touched.
+fn files(root: &Path) -> BTreeMap<String, String> {
+    fn walk(dir: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let meta = fs::symlink_metadata(&path).unwrap();
+            let name = path
+                .strip_prefix(root)
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
+            let content = if meta.is_symlink() {
+                fs::read_link(&path).unwrap().to_string_lossy().into_owned()
+            } else if meta.is_dir() {
+                walk(&path, root, found);
+                "dir".into()
+            } else {
+                String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned()
+            };
+            let shown = format!(
+                "{:o} {}:{} {content}",
+                meta.mode() & 0o7777,
+                meta.uid(),
+                meta.gid()
+            );
+            found.insert(name, shown.replace(&*root.to_string_lossy(), "ROOT"));
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(&root.join("work"), &root.join("work"), &mut found);
+    found
+}
+
+fn prepare(case: &Case, root: &Path) -> Json {
+    for (name, text) in case.files {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text.replace("ROOT", &root.to_string_lossy())).unwrap();
+    }
+    for dir in ["srv", "dev", "pillar", "work", "cache"] {
+        fs::create_dir_all(root.join(dir)).unwrap();
+    }
+    let text = case.opts.replace("ROOT", &root.to_string_lossy());
+    let mut opts: Json = serde_json::from_str(&text).unwrap();
+    let defaults = json!({
+        "file_roots": { "base": [root.join("srv")], "dev": [root.join("dev")] },
+        "pillar_roots": { "base": [root.join("pillar")] },
+    });
+    for (key, value) in defaults.as_object().unwrap() {
+        opts.as_object_mut()
+            .unwrap()
+            .entry(key)
+            .or_insert(value.clone());
+    }
+    opts
+}
+
+fn grains() -> Map {
+    map! { "shell" => "/bin/sh", "os" => "Debian", "id" => "minion" }
+}
+
+fn run(module: &str, cases: &[Case]) {
+    let Some(mut oracle) = Oracle::start() else {
+        return;
+    };
+    let only = std::env::var("PARITY_CASE").ok();
+    let mut wrong = Vec::new();
+    for case in cases {
+        if only.as_ref().is_some_and(|o| o != case.name) {
+            continue;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (salt, agent) = (dir.path().join("salt"), dir.path().join("agnt"));
+        let (salt_opts, agent_opts) = (prepare(case, &salt), prepare(case, &agent));
+        // A second round on the same files: what was done must be found done.
+        for (round, call) in case.calls.iter().enumerate() {
+            let parse = |text: &str, root: &Path| -> Json {
+                serde_json::from_str(&text.replace("ROOT", &root.to_string_lossy())).unwrap()
+            };
+            let mut expected = oracle.ask(
+                &salt,
+                &salt_opts,
+                call.0,
+                &parse(call.1, &salt),
+                &parse(call.2, &salt),
+            );
+            let mut got = ours::ask(
+                &agent,
+                &agent_opts,
+                &grains(),
+                call.0,
+                &parse(call.1, &agent),
+                &parse(call.2, &agent),
+            );
+            normal(&mut expected, &salt);
+            normal(&mut got, &agent);
+            if let Some(error) = expected.get("error").and_then(Json::as_str) {
+                let message = error.split_once(": ").map_or(error, |(_, m)| m);
+                expected = json!({ "error": message });
+            }
+            wrong.extend(
+                differences(&expected, &got, "")
+                    .into_iter()
+                    .map(|d| format!("{module} {} call {round} {}: {d}", case.name, call.0)),
+            );
+            let (expected, got) = (files(&salt), files(&agent));
+            let names: BTreeSet<_> = expected.keys().chain(got.keys()).collect();
+            for name in names {
+                let (expected, got) = (expected.get(name), got.get(name));
+                if expected != got {
+                    wrong.push(format!(
+                        "{module} {} call {round}: file {name}\n  salt: {expected:?}\n  ours: {got:?}",
+                        case.name
+                    ));
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differences\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn states_that_only_report() {
+    run("test", cases::TEST);
+}
+
+#[test]
+fn the_engine() {
+    run("engine", cases::ENGINE);
+}
+
+#[test]
+fn files_directories_and_links() {
+    run("file", cases::FILE);
+}

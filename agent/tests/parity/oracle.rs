@@ -1,0 +1,74 @@
+//! Real Salt as a child process that answers one call after another.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::{Value as Json, json};
+
+/// A Python with Salt in it.
+pub struct Oracle {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+/// The environments with real Salt; `None` on a machine without, which is only allowed outside of CI.
+fn python() -> Option<PathBuf> {
+    let venvs = std::env::var_os("SALT_AGENT_VENVS").map_or_else(
+        || {
+            let home = std::env::var_os("HOME").unwrap_or_default();
+            Path::new(&home).join(".cache/salt-agent/venv")
+        },
+        PathBuf::from,
+    );
+    let python = venvs.join("3008.3/bin/python");
+    if python.exists() {
+        return Some(python);
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{} is missing: `make test` builds it",
+        python.display()
+    );
+    eprintln!("skipped: {} is missing", python.display());
+    None
+}
+
+impl Oracle {
+    pub fn start() -> Option<Self> {
+        let mut child = Command::new(python()?)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/oracle.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Some(Self {
+            input: child.stdin.take(),
+            output: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        })
+    }
+
+    pub fn ask(&mut self, root: &Path, opts: &Json, fun: &str, args: &Json, kwargs: &Json) -> Json {
+        fs::create_dir_all(root).unwrap();
+        let case =
+            json!({ "root": root, "opts": opts, "fun": fun, "args": args, "kwargs": kwargs });
+        let input = self.input.as_mut().unwrap();
+        writeln!(input, "{case}").unwrap();
+        input.flush().unwrap();
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"))
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        // End of input ends it.
+        self.input.take();
+        let _ = self.child.wait();
+    }
+}
