@@ -36,7 +36,7 @@ a: test.nop
 b: test.succeed_without_changes
 c: {test.succeed_with_changes: [{comment: hello}]}
 d: test.fail_with_changes
-e: {test.fail_without_changes: [{comment: no}]}
+e: {test.fail_without_changes: [{comment: nope}]}
 f:
   test.configurable_test_state:
     - changes: false
@@ -140,25 +140,6 @@ x: {test.nop: [{order: -1}]}
 w: {test.nop: [{order: 1}]}
 v: {test.nop: [{names: [one, {two: [{comment: 2}]}, three]}]}
 u: {test.nop: [{order: first}]}
-"
-    ),
-    sls!(
-        "guards",
-        SHOW,
-        "
-a: {test.nop: [{onlyif: 'true'}]}
-b: {test.nop: [{onlyif: 'false'}]}
-c: {test.nop: [{onlyif: ['true', 'false']}]}
-d: {test.nop: [{unless: 'true'}]}
-e: {test.nop: [{unless: ['true', 'false']}]}
-f: {test.nop: [{creates: /}]}
-g: {test.nop: [{creates: [/, /nonexistent]}]}
-h: {test.fail_without_changes: [{check_cmd: ['true']}]}
-i: {test.nop: [{check_cmd: ['false']}]}
-j: {test.nop: [{unless: [{fun: test.ping}]}]}
-k: {test.nop: [{onlyif: [{fun: test.ping}]}, {unless: 'true'}]}
-l: {test.succeed_with_changes: [{unless: 'true'}, {require: [{test: a}]}]}
-m: {test.nop: [{watch: [{test: l}]}]}
 "
     ),
     sls!(
@@ -508,3 +489,23 @@ ROOT/work/n: {file.missing: []}
 ROOT/work/o: {file.symlink: [{target: x}, {user: nobody-here}]}
 ", "work/b" => "file", "work/c" => "file", "work/f" => "old", "work/h" => "h", "work/i/x" => "x", "work/k" => "k"),
 ];
+
+pub const GUARDS: &[Case] = &[sls!(
+    "guards",
+    SHOW,
+    "
+a: {test.nop: [{onlyif: 'true'}]}
+b: {test.nop: [{onlyif: 'false'}]}
+c: {test.nop: [{onlyif: ['true', 'false']}]}
+d: {test.nop: [{unless: 'true'}]}
+e: {test.nop: [{unless: ['true', 'false']}]}
+f: {test.nop: [{creates: /}]}
+g: {test.nop: [{creates: [/, /nonexistent]}]}
+h: {test.fail_without_changes: [{check_cmd: ['true']}]}
+i: {test.nop: [{check_cmd: ['false']}]}
+j: {test.nop: [{unless: [{fun: test.ping}]}]}
+k: {test.nop: [{onlyif: [{fun: test.ping}]}, {unless: 'true'}]}
+l: {test.succeed_with_changes: [{unless: 'true'}, {require: [{test: a}]}]}
+m: {test.nop: [{watch: [{test: l}]}]}
+"
+)];

@@ -203,3 +203,11 @@ fn the_engine() {
 fn files_directories_and_links() {
     run("file", cases::FILE);
 }
+
+#[test]
+fn guards_that_run_commands() {
+    if salt_agent::modules::find("cmd.retcode").is_none() {
+        return eprintln!("skipped: there is no cmd module yet");
+    }
+    run("guards", cases::GUARDS);
+}

@@ -4,6 +4,7 @@ logging.disable(logging.CRITICAL)
 import salt.client, salt.config
 
 base = None
+callers = {}
 for line in sys.stdin:
     case = json.loads(line)
     root = case["root"]
@@ -24,7 +25,10 @@ for line in sys.stdin:
         os.makedirs(os.path.join(root, name), exist_ok=True)
     answer = {}
     try:
-        caller = salt.client.Caller(mopts=opts)
+        if root not in callers:
+            callers.clear()
+            callers[root] = salt.client.Caller(mopts=opts)
+        caller = callers[root]
         caller.sminion.functions.pack["__context__"]["retcode"] = 0
         answer["return"] = caller.cmd(case["fun"], *case["args"], **case["kwargs"])
         answer["retcode"] = caller.sminion.functions.pack["__context__"].get("retcode", 0)

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use salt_agent::config::Settings;
-use salt_agent::context::{Context, Facts, Functions, Job, Minion, Result};
+use salt_agent::context::{Context, Facts, Job, Minion, Result};
 use salt_agent::dispatch::Registry;
 use salt_agent::host::Host;
 use salt_wire::{Map, Value};

@@ -198,6 +198,12 @@ impl File<'_> {
         let name = self.name;
         let mut changes = Map::new();
         match owners::stats(self.path, self.follow) {
+            Err(_) if self.run.args.flag("new_file_diff") => {
+                let new = contents.or(source.map(|s| s.bytes.as_slice()));
+                if let Some(text) = new.and_then(|n| difference(b"", n)) {
+                    changes.insert("diff".into(), text.into());
+                }
+            }
             Err(_) => {
                 changes.insert("newfile".into(), name.into());
             }
@@ -295,12 +301,21 @@ impl File<'_> {
     fn verify(&self, source: &Source) -> Option<Outcome> {
         let announced = source.announced.as_ref()?;
         let got = digest::bytes(&source.bytes, &announced.hash_type).unwrap_or_default();
-        (got != announced.hsum).then(|| {
-            Outcome::failed(format!(
-                "Specified {} checksum for {} ({}) does not match actual checksum ({got}). If the 'source_hash' value refers to a remote file with multiple possible matches, then it may be necessary to set 'source_hash_name'.",
-                announced.hash_type, source.address, announced.hsum
-            ))
-        })
+        if got == announced.hsum {
+            return None;
+        }
+        let (kind, sum) = (&announced.hash_type, &announced.hsum);
+        Some(Outcome::failed(if self.path.is_file() {
+            format!(
+                "Specified {kind} checksum for {} ({sum}) does not match actual checksum ({got}). If the 'source_hash' value refers to a remote file with multiple possible matches, then it may be necessary to set 'source_hash_name'.",
+                source.address
+            )
+        } else {
+            format!(
+                "Specified {kind} checksum for {} ({sum}) does not match actual checksum ({got})",
+                self.name
+            )
+        }))
     }
 
     fn replace(&self, source: Option<&Source>, contents: Option<&[u8]>) -> Result<Outcome, Error> {
