@@ -162,8 +162,7 @@ fn failure(error: &config::Error) -> Map {
     let origin = match error {
         Error::Value { origin, .. }
         | Error::Id { origin, .. }
-        | Error::UnknownAgentKey { origin, .. }
-        | Error::Merge { origin, .. } => origin.clone(),
+        | Error::UnknownAgentKey { origin, .. } => origin.clone(),
         Error::Syntax { file, line, .. } => Some(Origin {
             file: file.clone(),
             line: *line,

@@ -56,14 +56,6 @@ pub enum Error {
         /// The file at which we stopped.
         file: PathBuf,
     },
-    /// A list here, a mapping there: the two cannot be merged.
-    #[error("{}`{key}` is a mapping, an earlier file of the same directory has a list", Prefix(origin.as_ref()))]
-    Merge {
-        /// The option.
-        key: String,
-        /// The later place.
-        origin: Option<Origin>,
-    },
     /// The value is not what the option takes.
     #[error("{}`{key}` must be {expected}, not {found}", Prefix(origin.as_ref()))]
     Value {

@@ -82,10 +82,12 @@ impl Reader<'_> {
             .unwrap_or(one)
             .iter()
             .filter_map(Value::as_str)
+            .filter(|pattern| !pattern.is_empty())
+            .filter(|pattern| !pattern.is_empty())
         {
             let pattern = self.absolute(pattern, from);
             let files = glob::glob(&pattern);
-            if files.is_empty() && asked.is_some() && !pattern.is_empty() {
+            if files.is_empty() && asked.is_some() {
                 let words = format!("`include` finds no file: {pattern}");
                 self.warnings.push(Warning::new(asked.cloned(), words));
             }
@@ -119,7 +121,8 @@ impl Reader<'_> {
             let inner = self.include(&wanted, file, Some(&origin), depth + 1)?;
             input.replace_by(inner);
         }
-        merged.merge(input)
+        merged.merge(input);
+        Ok(())
     }
 
     fn absolute(&self, pattern: &str, from: &Path) -> String {
@@ -156,7 +159,7 @@ impl Input {
     }
 
     /// Options of `other` are merged into ours (`dictupdate.update` with lists merged).
-    fn merge(&mut self, other: Self) -> Result<(), Error> {
+    fn merge(&mut self, other: Self) {
         if let (Some(Value::Map(ours)), Some(Value::Map(theirs))) = (
             self.values.get_mut("schedule"),
             other.values.get("schedule"),
@@ -168,12 +171,6 @@ impl Input {
             let name = key.as_str().unwrap_or_default().to_owned();
             let places = other.origins.all(&name);
             let joined = match self.values.get(&key) {
-                Some(Value::List(_)) if matches!(theirs, Value::Map(_)) => {
-                    return Err(Error::Merge {
-                        key: name,
-                        origin: places.last().cloned(),
-                    });
-                }
                 Some(ours) => both(ours, &theirs),
                 None => false,
             };
@@ -186,7 +183,6 @@ impl Input {
         }
         let nested = other.origins.0.into_iter().filter(|(k, _)| k.contains(':'));
         self.origins.0.extend(nested);
-        Ok(())
     }
 
     /// A key that no salt-minion knows is most often a slip of the pen.

