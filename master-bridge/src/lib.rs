@@ -22,6 +22,10 @@ use std::process::ExitCode;
 
 use cli::Cli;
 use output::Output;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Runs one command line to its exit code.
 pub fn run(cli: Cli) -> ExitCode {
@@ -51,10 +55,9 @@ fn start_log(verbose: u8) {
         _ => tracing::Level::TRACE,
     };
     // Our own crates alone: a library's warning is no news for an operator.
-    let filter = format!("off,master_bridge={level}");
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
-        .without_time()
+    let ours = Targets::new().with_target("master_bridge", level);
+    tracing_subscriber::registry()
+        .with(fmt::layer().with_writer(std::io::stderr).without_time())
+        .with(ours)
         .init();
 }
