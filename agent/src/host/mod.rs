@@ -16,6 +16,7 @@ pub mod net;
 pub mod netlink;
 pub mod perms;
 pub mod shlex;
+pub mod user;
 
 use std::sync::Arc;
 

@@ -2,8 +2,12 @@
 //! then applies, reports its changes, and in test mode stops after the check. States and modules are
 //! two thin faces on `host/`: a state never calls a module and spawns no process itself.
 
+pub mod cmd;
 pub mod file;
+pub mod group;
+pub mod service;
 pub mod test;
+pub mod user;
 
 use salt_wire::{Map, Value};
 
@@ -95,7 +99,14 @@ impl Outcome {
 }
 
 /// Every module's rows.
-const ALL: &[&[State]] = &[file::STATES, test::STATES];
+const ALL: &[&[State]] = &[
+    cmd::STATES,
+    file::STATES,
+    group::STATES,
+    service::STATES,
+    test::STATES,
+    user::STATES,
+];
 
 /// All state functions, module by module.
 pub fn all() -> impl Iterator<Item = &'static State> {
