@@ -30,6 +30,7 @@ pub mod notify;
 pub mod output;
 pub mod pillar;
 pub mod remaster;
+pub mod render;
 pub mod returns;
 pub mod session;
 pub mod states;

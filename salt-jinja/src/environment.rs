@@ -46,13 +46,13 @@ enum Variable {
 
 /// Options, variables and a loader: everything that a rendering needs besides the template.
 #[derive(Default)]
-pub struct Environment {
+pub struct Environment<'a> {
     pub(crate) options: Options,
-    pub(crate) loader: Option<Box<dyn Loader>>,
+    pub(crate) loader: Option<Box<dyn Loader + 'a>>,
     variables: IndexMap<String, Variable>,
 }
 
-impl Environment {
+impl<'a> Environment<'a> {
     /// An environment with these options.
     pub fn new(options: Options) -> Self {
         Self {
@@ -62,7 +62,7 @@ impl Environment {
     }
 
     /// Sets the loader.
-    pub fn set_loader(&mut self, loader: impl Loader + 'static) {
+    pub fn set_loader(&mut self, loader: impl Loader + 'a) {
         self.loader = Some(Box::new(loader));
     }
 

@@ -137,7 +137,7 @@ fn from_json(value: &serde_json::Value) -> Value {
     }
 }
 
-fn environment() -> Environment {
+fn environment() -> Environment<'static> {
     let text = std::fs::read_to_string(format!("{CORPUS}/context.json")).unwrap();
     let context: serde_json::Value = serde_json::from_str(&text).unwrap();
     let mut environment = Environment::new(Options::default());
@@ -152,7 +152,7 @@ fn environment() -> Environment {
 }
 
 /// What Salt adds to Jinja2's output.
-fn ours(environment: &Environment, source: &str) -> Result<String, (String, String, usize)> {
+fn ours(environment: &Environment<'_>, source: &str) -> Result<String, (String, String, usize)> {
     match environment.render(source) {
         Ok(mut text) => {
             if source.ends_with('\n') {

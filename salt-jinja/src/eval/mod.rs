@@ -42,7 +42,7 @@ pub(crate) enum Flow {
 
 /// One rendering.
 pub(crate) struct Interp<'e> {
-    pub(crate) env: &'e Environment,
+    pub(crate) env: &'e Environment<'e>,
     steps: Cell<u64>,
     depth: Cell<usize>,
     nesting: Cell<usize>,
@@ -62,7 +62,7 @@ pub(crate) struct Interp<'e> {
 const MAX_NESTING: usize = 120;
 
 impl<'e> Interp<'e> {
-    pub(crate) fn new(env: &'e Environment) -> Self {
+    pub(crate) fn new(env: &'e Environment<'e>) -> Self {
         Self {
             env,
             steps: Cell::new(env.options.limits.steps),

@@ -1,0 +1,159 @@
+//! `salt` in templates: execution functions as `salt['mod.fun'](…)` and `salt.mod.fun(…)`.
+
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
+
+use salt_jinja::{CallError, Found, Object};
+use salt_wire::{Map, Value};
+
+use crate::context::{Context, Error};
+
+/// All functions.
+pub(super) struct Salt {
+    ctx: Context,
+    /// The modules that there are, asked for once.
+    modules: OnceLock<HashSet<String>>,
+}
+
+impl Salt {
+    pub(super) fn new(ctx: &Context) -> Self {
+        Self {
+            ctx: ctx.clone(),
+            modules: OnceLock::new(),
+        }
+    }
+
+    fn function(&self, name: &str) -> Option<Found> {
+        // Salt gives templates the shell when they ask for `cmd.run`.
+        let run = if name == "cmd.run" && self.ctx.functions.has("cmd.shell") {
+            "cmd.shell"
+        } else {
+            name
+        };
+        self.ctx.functions.has(run).then(|| {
+            Found::Object(Arc::new(Function {
+                ctx: self.ctx.clone(),
+                name: run.to_owned(),
+            }))
+        })
+    }
+
+    fn has_module(&self, name: &str) -> bool {
+        let modules = self.modules.get_or_init(|| {
+            let listed = self
+                .ctx
+                .functions
+                .call(&self.ctx, "sys.list_functions", &[], &Map::new());
+            let names = listed.unwrap_or_default();
+            let names = names.as_list().unwrap_or_default().iter();
+            names
+                .filter_map(|n| Some(n.as_str()?.split_once('.')?.0.to_owned()))
+                .collect()
+        });
+        // Without a list everything may be a module.
+        modules.is_empty() || modules.contains(name)
+    }
+}
+
+impl Object for Salt {
+    fn type_name(&self) -> &str {
+        "salt.utils.templates.AliasedLoader"
+    }
+
+    fn attr(&self, name: &str) -> Option<Found> {
+        if name == "get" {
+            return Some(Found::Object(Arc::new(Get(Self::new(&self.ctx)))));
+        }
+        self.has_module(name).then(|| {
+            Found::Object(Arc::new(Module {
+                salt: Self::new(&self.ctx),
+                name: name.to_owned(),
+            }))
+        })
+    }
+
+    fn item(&self, key: &Value) -> Result<Option<Found>, CallError> {
+        Ok(key.as_str().and_then(|name| self.function(name)))
+    }
+}
+
+/// One module: `salt.test`.
+struct Module {
+    salt: Salt,
+    name: String,
+}
+
+impl Object for Module {
+    fn type_name(&self) -> &str {
+        "function"
+    }
+
+    fn attr(&self, name: &str) -> Option<Found> {
+        self.salt.function(&format!("{}.{name}", self.name))
+    }
+}
+
+/// `salt.get`: a function by name, if there is one.
+struct Get(Salt);
+
+impl Object for Get {
+    fn type_name(&self) -> &str {
+        "method"
+    }
+
+    fn callable(&self) -> bool {
+        true
+    }
+
+    fn call(&self, args: &[Value], _kwargs: &Map) -> Result<Value, CallError> {
+        // A function is no value that could be given back here; whether there is one is.
+        let known = args
+            .first()
+            .and_then(Value::as_str)
+            .is_some_and(|name| self.0.function(name).is_some());
+        Ok(if known {
+            args[0].clone()
+        } else {
+            args.get(1).cloned().unwrap_or(Value::Null)
+        })
+    }
+}
+
+/// One function.
+struct Function {
+    ctx: Context,
+    name: String,
+}
+
+impl Object for Function {
+    fn type_name(&self) -> &str {
+        "function"
+    }
+
+    fn callable(&self) -> bool {
+        true
+    }
+
+    fn call(&self, args: &[Value], kwargs: &Map) -> Result<Value, CallError> {
+        self.ctx
+            .functions
+            .call(&self.ctx, &self.name, args, kwargs)
+            .map_err(failure)
+    }
+}
+
+/// How Salt would see a function's failure.
+fn failure(error: Error) -> CallError {
+    match error {
+        Error::Execution(text) | Error::Invocation(text) => CallError::salt(text),
+        Error::Arguments(text) => CallError::python("TypeError", text),
+        Error::MissingCommand(text) => CallError::python("CommandNotFoundError", text),
+        Error::NotAvailable(name) => CallError::python("KeyError", format!("'{name}'")),
+        Error::Exception { kind, message } => CallError::python(kind, message),
+        #[allow(
+            unreachable_patterns,
+            reason = "a new kind of failure reads as its text"
+        )]
+        other => CallError::salt(other.to_string()),
+    }
+}
