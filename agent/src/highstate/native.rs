@@ -6,6 +6,7 @@ use super::Seams;
 use crate::context::{Context, Result, python};
 use crate::fileclient::FileClient;
 use crate::pillar::{self, Request, Template};
+use crate::render;
 use crate::targeting::Target;
 
 /// Native renderers and matchers, and a pillar with a run's overrides.
@@ -16,14 +17,18 @@ pub struct Native {
 }
 
 impl pillar::Seams for Native {
-    fn render(
-        &self,
-        _ctx: &Context,
-        template: &Template<'_>,
-    ) -> std::result::Result<Value, String> {
+    fn render(&self, ctx: &Context, template: &Template<'_>) -> std::result::Result<Value, String> {
         let text = std::fs::read_to_string(template.path)
             .map_err(|e| format!("{}: {e}", template.path.display()))?;
-        salt_yaml::load(&text).map_err(|e| e.to_string())
+        let source = render::Source {
+            text: &text,
+            path: Some(template.path),
+            saltenv: template.saltenv,
+            sls: Some(template.sls),
+            variables: template.defaults,
+            files: template.files,
+        };
+        render::render(ctx, &source, template.renderer).map_err(|e| e.to_string())
     }
 
     fn matches(
@@ -46,12 +51,20 @@ impl pillar::Seams for Native {
 impl Seams for Native {
     fn render_text(
         &self,
-        _ctx: &Context,
+        ctx: &Context,
         text: &str,
-        _renderer: &str,
-        _files: &FileClient,
+        renderer: &str,
+        files: &FileClient,
     ) -> std::result::Result<Value, String> {
-        salt_yaml::load(text).map_err(|e| e.to_string())
+        let source = render::Source {
+            text,
+            path: None,
+            saltenv: "base",
+            sls: Some(""),
+            variables: &Map::new(),
+            files,
+        };
+        render::render(ctx, &source, renderer).map_err(|e| e.to_string())
     }
 
     fn pillar(&self, ctx: &Context) -> Result<Map> {
