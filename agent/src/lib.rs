@@ -32,6 +32,7 @@ pub mod pillar;
 pub mod remaster;
 pub mod render;
 pub mod returns;
+pub mod schedule;
 pub mod session;
 pub mod states;
 pub mod supervisor;

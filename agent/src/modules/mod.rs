@@ -11,6 +11,7 @@ pub mod pillar;
 pub mod remaster;
 pub mod saltutil;
 pub mod saltutil_sync;
+pub mod schedule;
 pub mod state;
 pub mod sys;
 pub mod test;
@@ -62,6 +63,7 @@ const ALL: &[&[Function]] = &[
     saltutil::FUNCTIONS,
     saltutil_sync::FUNCTIONS,
     state::FUNCTIONS,
+    schedule::FUNCTIONS,
     sys::FUNCTIONS,
     test::FUNCTIONS,
 ];
