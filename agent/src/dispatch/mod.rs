@@ -2,7 +2,8 @@
 //! then its function on a thread of its own, its outcome in the spool.
 //!
 //! `crate::targeting` decides whether a job is ours, `guard.rs` whether it is allowed, `table.rs` keeps account
-//! of what runs and waits, `functions.rs` finds and calls the function, `run.rs` carries one job through.
+//! of what runs and waits, `functions.rs` finds and calls the function, `run.rs` carries one job through,
+//! `scheduled.rs` one of the schedule.
 //! One more rule about what may run goes to `guard.rs`.
 
 pub mod functions;
@@ -10,6 +11,7 @@ pub mod guard;
 #[cfg(test)]
 mod oracle_tests;
 mod run;
+mod scheduled;
 pub mod table;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use salt_wire::{Map, Value, map};
 use tracing::{info, info_span, warn};
 
 use super::table::{Overdue, Publication, Running, jid};
-use super::{Inner, Registry, guard};
+use super::{Inner, Registry, guard, scheduled};
 use crate::context::{Context, Error, Job, Result};
 use crate::host;
 use crate::returns::load::{self, Outcome, Part};
@@ -48,7 +48,11 @@ impl Inner {
         self.jobs.write_proc(running);
         let context = self.context(publication, running);
         start_event(&context, &publication.load);
-        let returned = execute(&context, &publication.load);
+        let returned = if publication.load.contains_key("schedule") {
+            scheduled::execute(&context, &publication.load)
+        } else {
+            execute(&context, &publication.load)
+        };
         if running.claim() {
             let load = if running.cancel.is_cancelled() {
                 let part = Part::ended(running.jid(), running.cancel.signal_given());
@@ -146,7 +150,9 @@ impl Inner {
         if context.settings.jobs.cache_jobs {
             cache(context, &load);
         }
-        if context
+        if publication.master.is_empty() {
+            warn!("There is no master to return the job to.");
+        } else if context
             .settings
             .opts
             .get("pub_ret")
@@ -203,7 +209,7 @@ fn execute(context: &Context, job: &Map) -> Option<Map> {
 }
 
 /// Calls one function; its panic is its failure, not ours.
-fn call(context: &Context, fun: &str, arg: &[Value], job: &Map) -> Outcome {
+pub(super) fn call(context: &Context, fun: &str, arg: &[Value], job: &Map) -> Outcome {
     let guarded = || -> Result {
         if crate::modules::find(fun).is_none() {
             return Err(Error::NotAvailable(fun.to_owned()));

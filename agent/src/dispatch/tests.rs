@@ -281,3 +281,39 @@ fn proc_files_are_there_while_the_job_runs() {
     bench.returned();
     assert!(!proc.join("77").exists());
 }
+
+#[test]
+fn a_scheduled_job_returns_as_salts_do() {
+    let bench = Bench::plain();
+    let due = |fun: &str, job: Map| crate::schedule::Due {
+        name: "nightly".into(),
+        fun: fun.into(),
+        job,
+    };
+    let job = map! {"args" => vec!["hello"], "kwargs" => map!{}, "metadata" => map!{"a" => 1}};
+    bench.dispatcher.scheduled(&due("test.echo", job), "m:4506");
+    let load = bench.returned();
+    assert_eq!(load["return"], "hello".into());
+    assert_eq!(load["jid"], "req".into());
+    assert_eq!(load["schedule"], "nightly".into());
+    assert_eq!(
+        load["fun_args"],
+        Value::List(vec!["hello".into(), map! {}.into()])
+    );
+    assert_eq!(load["success"], true.into());
+    assert!(load["metadata"].get("_TS").is_some());
+
+    bench
+        .dispatcher
+        .scheduled(&due("no.such", map! {}), "m:4506");
+    let load = bench.returned();
+    assert_eq!(load["retcode"], 254.into());
+    assert_eq!(load["return"], "'no.such' is not available.".into());
+
+    let silent = map! {"return_job" => false};
+    bench
+        .dispatcher
+        .scheduled(&due("test.ping", silent), "m:4506");
+    assert!(bench.dispatcher.jobs().close(Duration::from_secs(10)));
+    assert_eq!(bench.dispatcher.spool().stats().waiting, 0);
+}

@@ -11,7 +11,7 @@ pub mod times;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use salt_wire::{Map, Value, map};
@@ -70,6 +70,13 @@ impl Schedule {
             }),
             changed: Notify::new(),
         }
+    }
+
+    /// Takes the jobs of new settings; what is known of their times stays.
+    pub fn replace(&self, settings: &Settings) {
+        let fresh = Self::of(settings).state.into_inner();
+        self.state().jobs = fresh.unwrap_or_else(PoisonError::into_inner).jobs;
+        self.changed.notify_one();
     }
 
     /// What is to be started now. `running` counts the running jobs of a name.
@@ -219,14 +226,6 @@ impl Schedule {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The handler that the daemon registers under [`SERVICE`].
-pub fn service(
-    schedule: Arc<Schedule>,
-    context: impl Fn() -> Context + Send + Sync,
-) -> impl Fn(Map) -> Result {
-    move |request| schedule.manage(&context(), &request)
 }
 
 /// Where the schedule of these settings is kept.

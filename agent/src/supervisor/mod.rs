@@ -34,11 +34,12 @@ pub use services::{Handler, Services};
 pub use sessions::Sessions;
 
 use crate::config::{self, Loaded, Settings};
-use crate::context::{Context, Facts, Job, Minion};
+use crate::context::{Context, Error, Facts, Job, Minion};
 use crate::dispatch::{Dispatcher, Jobs, Publication, Registry};
 use crate::host::Host;
 use crate::notify::{self, Notify, Pulses};
 use crate::returns::Spool;
+use crate::schedule::{self, Schedule};
 use crate::session::{Arrived, State};
 use crate::{control as socket, grains};
 
@@ -80,6 +81,7 @@ pub struct Daemon {
     grains_ready: watch::Sender<bool>,
     facts_ready: watch::Sender<bool>,
     once: welcome::Once,
+    schedule: Arc<Schedule>,
 }
 
 impl Daemon {
@@ -178,6 +180,7 @@ pub async fn run(
     daemon.notify.ready();
     let pump = tokio::spawn(pump(daemon.clone(), publications));
     let periodic = tokio::spawn(periodic(daemon.clone()));
+    let scheduler = tokio::spawn(scheduler(daemon.clone()));
     tokio::pin!(shutdown);
     let beat = pulse.run();
     tokio::pin!(beat);
@@ -199,7 +202,7 @@ pub async fn run(
     }
     info!("Stopping.");
     daemon.notify.stopping();
-    for task in [living, pump, periodic] {
+    for task in [living, pump, periodic, scheduler] {
         task.abort();
     }
     let last = daemon.clone();
@@ -257,6 +260,7 @@ fn build(loaded: Loaded, started: Instant) -> Result<Arc<Daemon>, RunError> {
     let (jobs, links) = (Arc::new(jobs), Arc::new(Links::default()));
     let services = Arc::new(Services::new(jobs.clone(), links.clone()));
     let facts = Arc::new(Facts::new(Map::new(), Map::new()));
+    let schedule = Arc::new(Schedule::of(&settings));
     let host = Host::real();
     let base = context(&settings, &host, &facts, &services);
     let dispatcher = Dispatcher::new(base, links.clone(), jobs, Arc::new(spool));
@@ -274,6 +278,7 @@ fn build(loaded: Loaded, started: Instant) -> Result<Arc<Daemon>, RunError> {
         grains_ready: watch::Sender::new(false),
         facts_ready: watch::Sender::new(false),
         once: welcome::Once::default(),
+        schedule,
     }))
 }
 
@@ -339,6 +344,37 @@ async fn periodic(daemon: Arc<Daemon>) {
     }
 }
 
+/// Starts what the schedule has due, once there is a pillar, which may hold a part of it.
+async fn scheduler(daemon: Arc<Daemon>) {
+    let asked = Arc::downgrade(&daemon);
+    daemon.services.serve(
+        schedule::SERVICE,
+        Arc::new(move |request| match asked.upgrade() {
+            Some(daemon) => daemon.schedule.manage(&daemon.context(), &request),
+            None => Err(Error::execution("the agent is stopping")),
+        }),
+    );
+    if !daemon.settings().jobs.scheduler_before_connect {
+        drop(
+            daemon
+                .facts_ready
+                .subscribe()
+                .wait_for(|ready| *ready)
+                .await,
+        );
+    }
+    loop {
+        let running = |name: &str| daemon.dispatcher.running_of_schedule(name);
+        for due in daemon.schedule.due(&daemon.context(), &running) {
+            let master = daemon.links.first_ready().map(|(name, _)| name);
+            daemon
+                .dispatcher
+                .scheduled(&due, &master.unwrap_or_default());
+        }
+        daemon.schedule.wait().await;
+    }
+}
+
 /// Takes a new configuration; true when the sessions must be opened anew.
 fn reloaded(daemon: &Arc<Daemon>, reload: &Reload) -> bool {
     let loaded = match reload() {
@@ -364,6 +400,7 @@ fn reloaded(daemon: &Arc<Daemon>, reload: &Reload) -> bool {
         .unwrap_or_else(PoisonError::into_inner) =
         loaded.warnings.iter().map(ToString::to_string).collect();
     daemon.dispatcher.set_base(daemon.context());
+    daemon.schedule.replace(&new);
     let refresh = daemon.clone();
     tokio::task::spawn_blocking(move || {
         if let Err(error) = refresh.services.refresh_grains(&refresh.context()) {
