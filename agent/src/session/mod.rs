@@ -14,9 +14,13 @@ pub mod backoff;
 mod beside;
 mod client;
 mod driver;
+#[cfg(test)]
+mod fake;
 pub mod masters;
 mod options;
 pub mod state;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use std::net::IpAddr;

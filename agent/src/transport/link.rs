@@ -205,7 +205,7 @@ mod tests {
     async fn a_request_and_its_reply() {
         let (memory, mut served) = Memory::new();
         let server = tokio::spawn(async move {
-            let mut peer = served.recv().await.unwrap();
+            let (_, mut peer) = served.recv().await.unwrap();
             peer.write_all(&hello("ROUTER")).await.unwrap();
             assert_eq!(request_body(&mut peer).await, b"ask");
             for byte in reply(b"answer") {
@@ -224,7 +224,7 @@ mod tests {
     async fn a_slow_reply_is_no_timeout_and_a_stopped_one_is() {
         let (memory, mut served) = Memory::new();
         let server = tokio::spawn(async move {
-            let mut peer = served.recv().await.unwrap();
+            let (_, mut peer) = served.recv().await.unwrap();
             peer.write_all(&hello("ROUTER")).await.unwrap();
             request_body(&mut peer).await;
             for byte in reply(b"slow") {
@@ -261,7 +261,7 @@ mod tests {
         ] {
             let (memory, mut served) = Memory::new();
             let server = tokio::spawn(async move {
-                let mut peer = served.recv().await.unwrap();
+                let (_, mut peer) = served.recv().await.unwrap();
                 peer.write_all(&sends).await.unwrap();
                 (!closes).then_some(peer)
             });
@@ -275,7 +275,7 @@ mod tests {
     async fn a_peer_that_pings_and_never_reads_makes_nothing_grow() {
         let (memory, mut served) = Memory::new();
         let server = tokio::spawn(async move {
-            let mut peer = served.recv().await.unwrap();
+            let (_, mut peer) = served.recv().await.unwrap();
             peer.write_all(&hello("ROUTER")).await.unwrap();
             let pings = b"\x04\x07\x04PING\0\0".repeat(10_000);
             // Never read: our answers get stuck, and then it can no longer write either.

@@ -11,21 +11,21 @@ use tokio::sync::mpsc;
 use super::{BoxFuture, Dial, Port, Stream};
 
 /// Opens streams whose other ends come out of the receiver that [`Memory::new`] gives.
-pub(crate) struct Memory(mpsc::UnboundedSender<DuplexStream>);
+pub(crate) struct Memory(mpsc::UnboundedSender<(Port, DuplexStream)>);
 
 impl Memory {
-    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<DuplexStream>) {
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<(Port, DuplexStream)>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self(sender), receiver)
     }
 }
 
 impl Dial for Memory {
-    fn dial(&self, _: SocketAddr, _: Port) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
+    fn dial(&self, _: SocketAddr, port: Port) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
         Box::pin(async move {
             let (ours, theirs) = duplex(4096);
             self.0
-                .send(theirs)
+                .send((port, theirs))
                 .map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
             Ok(Box::new(ours) as Box<dyn Stream>)
         })
@@ -52,17 +52,20 @@ pub(crate) fn reply(body: &[u8]) -> Vec<u8> {
 
 /// Reads up to the next request and gives its body; skips a greeting and a READY before it.
 pub(crate) async fn request_body(peer: &mut DuplexStream) -> Vec<u8> {
+    next_request(peer).await.unwrap()
+}
+
+/// The same; `None` when the other end is closed.
+pub(crate) async fn next_request(peer: &mut DuplexStream) -> Option<Vec<u8>> {
     let room = Room {
         command: 4096,
         part: u64::MAX,
     };
     let mut decoder = Decoder::default();
     loop {
-        let first = peer.read_u8().await.unwrap();
+        let first = peer.read_u8().await.ok()?;
         if first == 0xff {
-            peer.read_exact(&mut [0; greeting::LENGTH - 1])
-                .await
-                .unwrap();
+            peer.read_exact(&mut [0; greeting::LENGTH - 1]).await.ok()?;
             continue;
         }
         let mut next = vec![first];
@@ -70,10 +73,10 @@ pub(crate) async fn request_body(peer: &mut DuplexStream) -> Vec<u8> {
             if let Some(frame) = decoder.receive(&mut &next[..], room).unwrap() {
                 break frame;
             }
-            next = vec![peer.read_u8().await.unwrap()];
+            next = vec![peer.read_u8().await.ok()?];
         };
         if !frame.command && !frame.more {
-            return frame.body;
+            return Some(frame.body);
         }
     }
 }

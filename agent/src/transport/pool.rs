@@ -130,7 +130,7 @@ mod tests {
     async fn a_connection_is_kept_until_it_times_out() {
         let (memory, mut served) = Memory::new();
         let server = tokio::spawn(async move {
-            let mut first = served.recv().await.unwrap();
+            let (_, mut first) = served.recv().await.unwrap();
             first.write_all(&hello("ROUTER")).await.unwrap();
             for _ in 0..2 {
                 let body = request_body(&mut first).await;
@@ -138,7 +138,7 @@ mod tests {
             }
             // The third request gets no answer; the fourth comes over a new connection.
             request_body(&mut first).await;
-            let mut second = served.recv().await.unwrap();
+            let (_, mut second) = served.recv().await.unwrap();
             second.write_all(&hello("ROUTER")).await.unwrap();
             let body = request_body(&mut second).await;
             second.write_all(&reply(&body)).await.unwrap();
@@ -160,7 +160,7 @@ mod tests {
         let (memory, mut served) = Memory::new();
         let server = tokio::spawn(async move {
             for _ in 0..2 {
-                let mut peer = served.recv().await.unwrap();
+                let (_, mut peer) = served.recv().await.unwrap();
                 peer.write_all(&hello("ROUTER")).await.unwrap();
                 let body = request_body(&mut peer).await;
                 peer.write_all(&reply(&body)).await.unwrap();
@@ -177,7 +177,7 @@ mod tests {
     async fn idle_connections_are_closed_after_a_while() {
         let (memory, mut served) = Memory::new();
         let server = tokio::spawn(async move {
-            let mut peer = served.recv().await.unwrap();
+            let (_, mut peer) = served.recv().await.unwrap();
             peer.write_all(&hello("ROUTER")).await.unwrap();
             let body = request_body(&mut peer).await;
             peer.write_all(&reply(&body)).await.unwrap();
