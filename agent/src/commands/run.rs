@@ -1,5 +1,6 @@
 //! `salt-agent run`: the daemon in the foreground.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -36,7 +37,7 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Code> {
         .enable_all()
         .build()
         .context("no runtime")?;
-    let reload = Box::new(move || load(&source, Cache::Write));
+    let reload = Arc::new(move || load(&source, Cache::Write));
     let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;

@@ -87,14 +87,14 @@ impl Masters {
 
     /// The key believed before for a master.
     pub fn stored(&self, address: &MasterAddress) -> Result<Option<PublicKey>, KeyError> {
-        let files = match &self.candidate {
-            Some(file) => vec![file.clone()],
-            None => vec![self.own_file(address), self.common_file()],
-        };
-        for file in files {
+        let candidate = self.candidate.clone().into_iter();
+        for file in candidate.chain([self.own_file(address), self.common_file()]) {
             if let Some(text) = self.store.read(&file)? {
                 let key = PublicKey::from_pem(&text).map_err(|cause| broken(&file, cause))?;
-                return Ok(Some(key));
+                // Whatever else is stored is not the candidate's.
+                if self.candidate.is_none() || self.fingers.iter().any(|f| key.matches(f)) {
+                    return Ok(Some(key));
+                }
             }
         }
         Ok(None)

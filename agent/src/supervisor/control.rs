@@ -39,7 +39,11 @@ impl control::Daemon for Control {
                 dropped: stats.dropped_full + stats.dropped_old + stats.dropped_broken,
                 ..SpoolReport::default()
             },
-            remaster: "steady".to_owned(),
+            remaster: daemon
+                .remaster
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .clone(),
             warnings: daemon.warnings(),
             ..StatusReport::default()
         }

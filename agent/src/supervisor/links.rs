@@ -42,6 +42,14 @@ impl Links {
         links.insert(session.name().to_owned(), link);
     }
 
+    /// A session's master has another place in the configuration now.
+    pub fn set_rank(&self, name: &str, rank: usize) {
+        let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(link) = links.get_mut(name) {
+            link.rank = rank;
+        }
+    }
+
     /// A session was closed.
     pub fn remove(&self, name: &str) {
         let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);

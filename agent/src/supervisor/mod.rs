@@ -13,8 +13,11 @@
 
 mod control;
 mod credentials;
+mod crew;
 mod drain;
 mod links;
+mod remaster;
+mod remaster_files;
 mod services;
 mod sessions;
 mod welcome;
@@ -42,6 +45,7 @@ use crate::returns::Spool;
 use crate::schedule::{self, Schedule};
 use crate::session::{Arrived, State};
 use crate::{control as socket, grains};
+use crew::Crew;
 
 /// Publications that wait for the dispatcher; libzmq keeps as many.
 const WAITING: usize = 1000;
@@ -82,6 +86,8 @@ pub struct Daemon {
     facts_ready: watch::Sender<bool>,
     once: welcome::Once,
     schedule: Arc<Schedule>,
+    /// The name of the remaster machine's state.
+    remaster: Mutex<String>,
 }
 
 impl Daemon {
@@ -145,13 +151,13 @@ fn context(
     }
 }
 
-/// Reads the configuration anew, for SIGHUP.
-pub type Reload = Box<dyn Fn() -> Result<Loaded, config::Error> + Send + Sync>;
+/// Reads the configuration anew: at SIGHUP, and when a remaster has changed it.
+pub type Reload = dyn Fn() -> Result<Loaded, config::Error> + Send + Sync;
 
 /// Runs the daemon until `shutdown` comes; `hangups` gives one item for each SIGHUP.
 pub async fn run(
     loaded: Loaded,
-    reload: Reload,
+    reload: Arc<Reload>,
     mut hangups: mpsc::Receiver<()>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
@@ -175,8 +181,9 @@ pub async fn run(
     )
     .inspect_err(|error| warn!(%error, "No control socket: `salt-agent status` has nobody to ask."))
     .ok();
-    let mut sessions = open(&daemon, &sender, &pulses);
-    let mut living = tokio::spawn(sessions.clone().run());
+    let crew = Arc::new(Crew::new(daemon.clone(), sender, pulses));
+    crew.start();
+    let mover = remaster::start(&daemon, &crew, &reload);
     daemon.notify.ready();
     let pump = tokio::spawn(pump(daemon.clone(), publications));
     let periodic = tokio::spawn(periodic(daemon.clone()));
@@ -190,11 +197,8 @@ pub async fn run(
             () = &mut beat => {}
             Some(()) = hangups.recv() => {
                 daemon.notify.reloading();
-                if reloaded(&daemon, &reload) {
-                    living.abort();
-                    sessions.close_all();
-                    sessions = open(&daemon, &sender, &pulses);
-                    living = tokio::spawn(sessions.clone().run());
+                if reloaded(&daemon, &*reload) {
+                    crew.start();
                 }
                 daemon.notify.ready();
             }
@@ -202,13 +206,14 @@ pub async fn run(
     }
     info!("Stopping.");
     daemon.notify.stopping();
-    for task in [living, pump, periodic, scheduler] {
+    crew.rest();
+    for task in [mover, pump, periodic, scheduler] {
         task.abort();
     }
     let last = daemon.clone();
     // Sessions live on meanwhile: what ends now may still be delivered. The rest is in the spool.
     drop(tokio::task::spawn_blocking(move || finish(&last)).await);
-    sessions.close_all();
+    crew.close();
     info!(
         waiting = daemon.dispatcher.spool().stats().waiting,
         "Stopped."
@@ -279,20 +284,7 @@ fn build(loaded: Loaded, started: Instant) -> Result<Arc<Daemon>, RunError> {
         facts_ready: watch::Sender::new(false),
         once: welcome::Once::default(),
         schedule,
-    }))
-}
-
-fn open(daemon: &Arc<Daemon>, jobs: &mpsc::Sender<Arrived>, pulses: &Arc<Pulses>) -> Arc<Sessions> {
-    let shared = daemon.clone();
-    Arc::new(Sessions::new(sessions::Parts {
-        settings: daemon.settings(),
-        pair: daemon.pair.clone(),
-        links: daemon.links.clone(),
-        facts: daemon.facts.clone(),
-        jobs: jobs.clone(),
-        attend: Arc::new(move |session| welcome::attend(&shared, session)),
-        pulses: pulses.clone(),
-        started: daemon.started,
+        remaster: Mutex::new("steady".to_owned()),
     }))
 }
 
@@ -384,6 +376,19 @@ fn reloaded(daemon: &Arc<Daemon>, reload: &Reload) -> bool {
             return false;
         }
     };
+    let same = adopt_settings(daemon, loaded);
+    let refresh = daemon.clone();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = refresh.services.refresh_grains(&refresh.context()) {
+            warn!(%error, "Grains and pillar were not refreshed.");
+        }
+    });
+    info!("Configuration read again.");
+    !same
+}
+
+/// Lives by other settings from now on; whether they lead to the same masters in the same way.
+fn adopt_settings(daemon: &Daemon, loaded: Loaded) -> bool {
     report(&loaded);
     let old = daemon.settings();
     let new = Arc::new(loaded.settings);
@@ -401,14 +406,7 @@ fn reloaded(daemon: &Arc<Daemon>, reload: &Reload) -> bool {
         loaded.warnings.iter().map(ToString::to_string).collect();
     daemon.dispatcher.set_base(daemon.context());
     daemon.schedule.replace(&new);
-    let refresh = daemon.clone();
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = refresh.services.refresh_grains(&refresh.context()) {
-            warn!(%error, "Grains and pillar were not refreshed.");
-        }
-    });
-    info!("Configuration read again.");
-    !same_way(&old, &new)
+    same_way(&old, &new)
 }
 
 /// Whether two configurations lead to the same masters in the same way.

@@ -1,7 +1,7 @@
 //! The sessions of a configuration: all masters at once, or one at a time with the next when it is lost.
 //! And one more beside them whenever somebody opens it: a candidate of a remaster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -104,6 +104,33 @@ impl Sessions {
         persistence: Persistence,
         masters: keys::Masters,
     ) -> watch::Receiver<Status> {
+        let options = Options::of(&self.settings);
+        self.open_with(address, rank, persistence, masters, options)
+    }
+
+    /// Opens the candidate of a remaster beside the others. It comes after all of them until it is promoted.
+    pub fn open_candidate(
+        &self,
+        address: &MasterAddress,
+        publish_port: u16,
+        masters: keys::Masters,
+    ) {
+        // The order's port and no other: what is proven in the trial is what the configuration will say.
+        let options = Options {
+            publish_port: Some(publish_port),
+            ..Options::of(&self.settings)
+        };
+        self.open_with(address, usize::MAX, Persistence::Forever, masters, options);
+    }
+
+    fn open_with(
+        &self,
+        address: &MasterAddress,
+        rank: usize,
+        persistence: Persistence,
+        masters: keys::Masters,
+        options: Options,
+    ) -> watch::Receiver<Status> {
         let credentials = Credentials {
             settings: self.settings.clone(),
             pair: self.pair.clone(),
@@ -115,7 +142,7 @@ impl Sessions {
         let pulse = self.pulses.add(&format!("session {name}"), self.started);
         let session = Session::start(Setup {
             address: address.clone(),
-            options: Options::of(&self.settings),
+            options,
             persistence,
             credentials: Arc::new(credentials),
             dial: self.dial.clone(),
@@ -140,6 +167,42 @@ impl Sessions {
         }
     }
 
+    /// Takes the sessions of another configuration over as they are.
+    pub(super) fn take_over(&self, other: &Self) {
+        let theirs = std::mem::take(&mut *other.held());
+        // After all that are configured; those that are get their rank when they are lived.
+        for name in theirs.keys() {
+            self.links.set_rank(name, usize::MAX);
+        }
+        self.held().extend(theirs);
+        for (rank, address) in self.settings.master.addresses.iter().enumerate() {
+            self.links.set_rank(&address.to_string(), rank);
+        }
+    }
+
+    /// Closes all but these.
+    pub(super) fn keep_only(&self, names: &BTreeSet<String>) {
+        let mut held = self.held();
+        let leaving: Vec<String> = held
+            .keys()
+            .filter(|n| !names.contains(*n))
+            .cloned()
+            .collect();
+        for name in leaving {
+            self.links.remove(&name);
+            held.remove(&name);
+            info!(master = name, "Session closed.");
+        }
+    }
+
+    /// The addresses of a name, or why there are none.
+    pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, String> {
+        match self.resolve.resolve(host).await {
+            Ok(answer) => Ok(answer.addresses),
+            Err(error) => Err(session::told(&error)),
+        }
+    }
+
     /// Closes all of them.
     pub fn close_all(&self) {
         for (name, _) in std::mem::take(&mut *self.held()) {
@@ -159,6 +222,10 @@ impl Sessions {
                     session::masters::shuffle(&mut addresses, &mut random);
                 }
                 for (rank, address) in addresses.iter().enumerate() {
+                    // Taken over from the configuration before.
+                    if self.held().contains_key(&address.to_string()) {
+                        continue;
+                    }
                     self.open(address, rank, Persistence::Forever, self.masters());
                 }
             }
