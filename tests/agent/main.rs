@@ -14,6 +14,8 @@ macro_rules! on_each_release {
     };
 }
 
+mod adopt;
+mod doctor;
 mod files;
 mod functions;
 mod highstate;
