@@ -11,7 +11,8 @@ on_each_release!(a_minions_directory_is_taken_over_and_given_back);
 
 fn answers(master: &Master, id: &str) {
     until(60, &format!("{id} to answer"), || {
-        master.salt(&["-t", "3", id, "test.ping"])[id] == true
+        let ran = master.run("salt", &["-t", "3", id, "test.ping"]);
+        ran.stdout.contains("True")
     });
 }
 
