@@ -301,6 +301,20 @@ fn bad_files_are_named() {
 }
 
 #[test]
+fn what_others_may_write_is_named() {
+    let home = Home::new("id: a\nuser: nobody\n");
+    home.write("minion.d/a.conf", "master: x\n");
+    let file = home.path("minion.d/a.conf");
+    fs::set_permissions(file, fs::Permissions::from_mode(0o666)).unwrap();
+    let ran = home.run(&["check-config"]).expect(0);
+    ran.says("a.conf: others may write to it (mode 0666)");
+    ran.says("minion:3: `user` is nobody, and this runs as ");
+    home.run(&["run", "-d"])
+        .expect(1)
+        .says("stays in the foreground");
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let home = Home::new("id: a\ngit_pillar_password: hunter2\nproxy_password: hunter2\n");
     for args in [&["check-config"][..], &["check-config", "-o", "json"]] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -18,6 +18,11 @@ use crate::supervisor;
 const LEFTOVERS: Duration = Duration::from_millis(20);
 
 pub(super) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Code> {
+    if args.daemon {
+        bail!(
+            "-d: the agent stays in the foreground, where systemd wants it: `systemctl start salt-agent`"
+        );
+    }
     let mut source = source(global);
     if let Some(file) = &args.log_file {
         let file = file.display().to_string();

@@ -1,12 +1,16 @@
 //! From a place on disk to [`Settings`]: where the configuration is, and everything there is to say about it.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{Uid, geteuid};
 use salt_wire::{Map, Value};
 
 use super::error::{Error, Origin};
 use super::options::{self, Treatment};
 use super::{FindId, Settings, Warning, effective, input};
+use crate::host::account;
 
 /// Where the configuration is when nothing says otherwise.
 pub const DEFAULT_DIR: &str = "/etc/salt";
@@ -79,11 +83,47 @@ pub fn load(source: &Source, find_id: FindId<'_>) -> Result<Loaded, Error> {
     let settings = Settings::read(source.config_dir(), opts, input.origins)?;
     let mut warnings = input.warnings;
     warnings.extend(more);
+    warnings.extend(input.files.iter().filter_map(|file| planted(file)));
+    warnings.extend(other_user(&settings));
     Ok(Loaded {
         settings,
         warnings,
         ignored,
         files: input.files,
+    })
+}
+
+/// A file that others can write decides what runs here as us.
+fn planted(file: &Path) -> Option<Warning> {
+    let meta = fs::metadata(file).ok()?;
+    let owner = Uid::from_raw(meta.uid());
+    let words = if !owner.is_root() && owner != geteuid() {
+        format!(
+            "belongs to {}, who can change what is run here",
+            account::name_of(owner)
+        )
+    } else if meta.mode() & 0o022 != 0 {
+        format!("others may write to it (mode {:04o})", meta.mode() & 0o7777)
+    } else {
+        return None;
+    };
+    let origin = Origin {
+        file: file.to_owned(),
+        line: None,
+    };
+    Some(Warning::new(Some(origin), words))
+}
+
+/// A salt-minion gives its rights up for those of `user`; here the unit decides.
+fn other_user(settings: &Settings) -> Option<Warning> {
+    let us = account::current_name();
+    let other = !settings.user.is_empty() && settings.user != us;
+    other.then(|| {
+        let words = format!(
+            "`user` is {}, and this runs as {us}: set `User=` in the unit instead",
+            settings.user
+        );
+        Warning::new(settings.origins.of("user"), words)
     })
 }
 

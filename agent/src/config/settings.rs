@@ -1,5 +1,6 @@
 //! The validated settings that the rest of the agent reads: typed groups, and `opts` with everything.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::reader::Reader;
 use super::{Origins, effective};
 
 /// What the agent was told, complete and checked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// The directory that holds `minion` and `minion.d/`.
     pub config_dir: PathBuf,
@@ -306,6 +307,16 @@ pub struct StateOptions {
     pub file_buffer_size: usize,
 }
 
+/// Without its options: passwords may be among them.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("config_dir", &self.config_dir)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Settings {
     /// Settings made of Salt's defaults and `overrides` alone, for a given id: what tools and tests need.
     pub fn from_overrides(config_dir: &Path, id: &str, overrides: Map) -> Result<Self, Error> {
@@ -491,6 +502,7 @@ fn auth(top: Reader<'_>) -> Result<AuthOptions, Error> {
 }
 
 fn net(top: Reader<'_>) -> Result<NetOptions, Error> {
+    top.word("transport", &[("zeromq", ())])?;
     let positive = |key| -> Result<Option<i64>, Error> {
         let number: i64 = top.number(key, "a number, -1 for the system's own")?;
         Ok(Some(number).filter(|n| *n > 0))

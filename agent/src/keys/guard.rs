@@ -16,11 +16,15 @@ const WRITABLE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
 /// Checks a directory of keys and the directories above it.
-pub(super) fn directory(dir: &Path, group_may_write: bool) -> Result<(), KeyError> {
+pub(super) fn directory(
+    dir: &Path,
+    group_may_write: bool,
+    user: Option<Uid>,
+) -> Result<(), KeyError> {
     let whole = fs::canonicalize(dir).map_err(|cause| read_error(dir, cause))?;
     let writable = if group_may_write { 0o002 } else { WRITABLE };
     let meta = metadata(&whole)?;
-    owned(&whole, &meta)?;
+    owned(&whole, &meta, user)?;
     if meta.mode() & writable != 0 {
         return Err(open_to_others(&whole, &meta, "go-w"));
     }
@@ -35,10 +39,10 @@ pub(super) fn directory(dir: &Path, group_may_write: bool) -> Result<(), KeyErro
 }
 
 /// Checks a key file that must be ours.
-pub(super) fn file(path: &Path, group_may_write: bool) -> Result<(), KeyError> {
+pub(super) fn file(path: &Path, group_may_write: bool, user: Option<Uid>) -> Result<(), KeyError> {
     let writable = if group_may_write { 0o002 } else { WRITABLE };
     let meta = metadata(path)?;
-    owned(path, &meta)?;
+    owned(path, &meta, user)?;
     if !meta.is_file() {
         return Err(KeyError::Unsafe {
             path: path.to_owned(),
@@ -65,9 +69,10 @@ pub(super) fn close(path: &Path, group_may_read: bool) -> Result<(), KeyError> {
     })
 }
 
-fn owned(path: &Path, meta: &Metadata) -> Result<(), KeyError> {
+/// Ours are root's, our own account's, and those of the account that `user` names.
+fn owned(path: &Path, meta: &Metadata, user: Option<Uid>) -> Result<(), KeyError> {
     let owner = Uid::from_raw(meta.uid());
-    if owner.is_root() || owner == geteuid() {
+    if owner.is_root() || owner == geteuid() || Some(owner) == user {
         return Ok(());
     }
     let (owner, us) = (account::name_of(owner), account::current_name());

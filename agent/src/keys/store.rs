@@ -89,7 +89,7 @@ impl Store {
     /// Writes a new pair, unless somebody was faster: then theirs is ours.
     fn keep(&self, key: PrivateKey) -> Result<PrivateKey, KeyError> {
         self.make_dir()?;
-        guard::directory(&self.dir, self.group)?;
+        guard::directory(&self.dir, self.group, self.owner)?;
         let path = self.private_file();
         let pem = key.to_pem().map_err(|cause| KeyError::Generate {
             bits: self.bits,
@@ -160,8 +160,8 @@ impl Store {
             Err(e) => return Err(read_error(e)),
             Ok(meta) => meta.len(),
         };
-        guard::directory(&self.dir, self.group)?;
-        guard::file(path, self.group)?;
+        guard::directory(&self.dir, self.group, self.owner)?;
+        guard::file(path, self.group, self.owner)?;
         if size > MAX_FILE {
             return Err(read_error(io::Error::other("it is far too long for a key")));
         }
@@ -312,6 +312,20 @@ mod tests {
         set_mode(dir.path(), 0o700);
         set_mode(&store.private_file(), 0o622);
         assert!(matches!(store.load(), Err(KeyError::Unsafe { .. })));
+    }
+
+    #[test]
+    fn keys_belong_to_us_or_to_the_account_that_is_set() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let (dir, store) = with_pair();
+        let nobody = User::from_name("nobody").unwrap().unwrap();
+        chown(&store.private_file(), Some(nobody.uid), None).unwrap();
+        let error = store.load().unwrap_err().to_string();
+        assert!(error.contains("belongs to nobody"), "{error}");
+        let theirs = self::store(dir.path(), map! { "user" => "nobody" });
+        assert!(theirs.load().unwrap().is_some());
     }
 
     #[test]
