@@ -8,10 +8,9 @@ on_each_release!(doctor_says_what_the_master_says);
 fn finding(ran: &Finished, check: &str) -> Value {
     let document = ran.json();
     let all = document["findings"].as_array().unwrap();
-    let found = all.iter().find(|f| f["check"] == check);
-    found
-        .unwrap_or_else(|| panic!("no {check}: {ran:?}"))
-        .clone()
+    let found = all.iter().find(|f| f["check"] == check).cloned();
+    assert!(found.is_some(), "no {check}: {ran:?}");
+    found.unwrap()
 }
 
 #[track_caller]
