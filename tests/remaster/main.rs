@@ -5,4 +5,5 @@
     reason = "a failed unwrap in a test is a failed test"
 )]
 
+mod fleet;
 mod moves;

@@ -1,0 +1,85 @@
+//! `master-bridge remaster-all` between two real masters: planned, in waves, verified, undone.
+
+use std::process::Command;
+
+use harness::{Agent, Finished, Master, Release, bin, until};
+use serde_json::Value;
+
+fn bridge(old: &Master, args: &[&str]) -> Finished {
+    Finished::run(
+        Command::new(bin("master-bridge"))
+            .arg("-c")
+            .arg(old.config_dir())
+            .args(["-t", "3", "--gather-timeout", "2"])
+            .args(args),
+    )
+}
+
+fn result<'a>(document: &'a Value, id: &str) -> &'a Value {
+    let all = document["minions"].as_array().unwrap();
+    all.iter().find(|m| m["id"] == id).unwrap()
+}
+
+#[test]
+fn a_fleet_moves_in_waves_and_nobody_is_lost() {
+    let (from, to) = (Release::V3008, Release::V3006);
+    if !from.is_installed() || !to.is_installed() {
+        return;
+    }
+    let old = Master::of(from).auto_accept().start();
+    let new = Master::of(to).start();
+    let mut agents: Vec<Agent> = ["a1", "a2", "a3"]
+        .map(|id| Agent::start(id, &old.address.to_string(), "log_level: info"))
+        .into();
+    for agent in &mut agents {
+        agent.wait_ready();
+    }
+    let config = new.config_dir().display().to_string();
+    let to_new = ["remaster-all", "--to-config", &config, "--wave", "2"];
+
+    let plan = bridge(&old, &[&["-o", "json", "--dry-run"], &to_new[..]].concat()).json();
+    let waves: Vec<_> = plan["plan"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["wave"].clone())
+        .collect();
+    assert_eq!(waves, ["canary", "wave 1", "wave 1"], "{plan}");
+    assert_eq!(plan["plan"][0]["key"], "copy");
+    assert_eq!(bridge(&old, &to_new).code, 6, "nobody agreed");
+    assert_eq!(
+        new.keys("minions"),
+        Vec::<String>::new(),
+        "nothing was done"
+    );
+
+    // The new master has another key under the canary's id.
+    std::fs::write(
+        new.pki_dir().join("minions/a2"),
+        std::fs::read_to_string(new.pki_dir().join("master.pub")).unwrap(),
+    )
+    .unwrap();
+    let part = bridge(&old, &[&["-y", "-o", "json"], &to_new[..]].concat());
+    assert_eq!(part.code, 1, "{part:?}");
+    let part = part.json();
+    assert_eq!(result(&part, "a2")["reason"], "denied-other-key", "{part}");
+    for id in ["a1", "a3"] {
+        assert_eq!(result(&part, id)["result"], "moved", "{part}");
+    }
+    assert_eq!(new.keys("minions"), ["a1", "a2", "a3"]);
+
+    std::fs::remove_file(new.pki_dir().join("minions/a2")).unwrap();
+    let rest = bridge(&old, &[&["-y", "-o", "json"], &to_new[..]].concat());
+    assert_eq!(rest.code, 0, "{rest:?}");
+    let rest = rest.json();
+    assert_eq!(result(&rest, "a1")["result"], "there", "{rest}");
+    assert_eq!(result(&rest, "a2")["result"], "moved", "{rest}");
+    until(60, "all to answer the new master", || {
+        let answers = new.salt(&["*", "test.ping"]);
+        ["a1", "a2", "a3"].iter().all(|id| answers[id] == true)
+    });
+    for agent in &agents {
+        let status = agent.command("remaster", &["status", "-o", "json"]).json();
+        assert_eq!(status["last"]["outcome"], "confirmed", "{status}");
+    }
+}
