@@ -490,6 +490,135 @@ ROOT/work/o: {file.symlink: [{target: x}, {user: nobody-here}]}
 ", "work/b" => "file", "work/c" => "file", "work/f" => "old", "work/h" => "h", "work/i/x" => "x", "work/k" => "k"),
 ];
 
+pub const RENDERED: &[Case] = &[
+    sls!(
+        "jinja",
+        SHOW,
+        "
+{% set names = ['a', 'b'] %}
+{% for n in names %}
+{{ n }}-{{ grains['id'] }}:
+  test.nop:
+    - name: {{ sls }} {{ saltenv }} {{ slspath }} {{ tpldir }} {{ tplfile }}
+{% endfor %}
+{% if salt['test.ping']() %}
+pinged: test.nop
+{% endif %}
+"
+    ),
+    sls!(
+        "undefined",
+        SHOW,
+        "a: {test.show_notification: [{text: '{{ nothing.here }}'}]}\n"
+    ),
+    sls!("imports", SHOW, "
+{% from 'map.jinja' import conf with context %}
+{% import_yaml 'data.yaml' as data %}
+a: {test.show_notification: [{text: '{{ conf.x }} {{ data.y }}'}]}
+", "srv/map.jinja" => "{% set conf = {'x': grains['id']} %}\n", "srv/data.yaml" => "y: 5\n"),
+    sls!("templates", APPLY, "
+ROOT/work/a: {file.managed: [{source: 'salt://files/a.j2'}, {template: jinja}, {context: {x: 1}}, {defaults: {x: 0, y: 2}}]}
+ROOT/work/b: {file.managed: [{contents: '{% raw %}{{ 1 + 1 }}{% endraw %}'}, {template: jinja}]}
+ROOT/work/c: {file.managed: [{source: 'salt://files/a.j2'}, {template: bogus}]}
+ROOT/work/d: {file.managed: [{source: 'salt://files/a.j2'}, {template: jinja}, {context: [1]}]}
+", "srv/files/a.j2" => "x={{ x }} y={{ y }} {{ grains.id }} {{ source }} {{ saltenv }}\n"),
+];
+
+pub const ACCOUNTS: &[Case] = &[
+    sls!(
+        "accounts",
+        &[("state.apply", r#"["t"]"#, r#"{"test": true}"#)],
+        "
+new user: {user.present: [{name: parity-new}, {groups: [daemon, parity-none]}]}
+root: {user.present: [{shell: /bin/zsh}]}
+daemon: {user.present: []}
+uid: {user.present: [{name: daemon}, {uid: 4711}]}
+comma: {user.present: [{name: daemon}, {fullname: 'a,b'}]}
+full: {user.present: [{name: daemon}, {fullname: A B}, {groups: [bin]}]}
+gone: {user.absent: [{name: parity-none}]}
+going: {user.absent: [{name: daemon}]}
+new group: {group.present: [{name: parity-new}]}
+group: {group.present: [{name: daemon}]}
+gid: {group.present: [{name: daemon}, {gid: 4711}]}
+members: {group.present: [{name: daemon}, {members: [root, bin]}]}
+added: {group.present: [{name: daemon}, {addusers: [root]}, {delusers: [bin]}]}
+conflict: {group.present: [{name: daemon}, {addusers: [root]}, {members: [bin]}]}
+same: {group.present: [{name: daemon}, {addusers: [root]}, {delusers: [root]}]}
+no group: {group.absent: [{name: parity-none}]}
+bye group: {group.absent: [{name: daemon}]}
+"
+    ),
+    sls!(
+        "accounts as they are",
+        &[("state.apply", r#"["t"]"#, "{}")],
+        "
+daemon: {user.present: []}
+uid: {user.present: [{name: daemon}, {uid: 4711}]}
+missing groups: {user.present: [{name: daemon}, {groups: [parity-none]}]}
+gone: {user.absent: [{name: parity-none}]}
+group: {group.present: [{name: daemon}]}
+taken: {group.present: [{name: parity-new}, {gid: 0}]}
+taken2: {group.present: [{name: parity-new}, {gid: 1}]}
+no group: {group.absent: [{name: parity-none}]}
+"
+    ),
+];
+
+pub const PACKAGES: &[Case] = &[
+    sls!(
+        "packages",
+        APPLY,
+        "
+bash: pkg.installed
+more: {pkg.installed: [{pkgs: [bash, coreutils]}]}
+none: {pkg.installed: [{pkgs: []}]}
+any: {pkg.installed: [{name: bash}, {version: '>=1'}]}
+absent: {pkg.removed: [{name: parity-none}]}
+absents: {pkg.removed: [{pkgs: [parity-none, parity-none2]}]}
+purged: {pkg.purged: [{name: parity-none}]}
+"
+    ),
+    sls!(
+        "package functions",
+        &[
+            ("pkg.version", r#"["bash"]"#, "{}"),
+            ("pkg.version", r#"["bash", "parity-none"]"#, "{}"),
+            ("pkg.version_cmp", r#"["1.0-1", "1.0-2"]"#, "{}"),
+            ("pkg.version_cmp", r#"["1:1.0", "2.0"]"#, "{}"),
+            ("pkg.version_cmp", r#"["1.0~rc1", "1.0"]"#, "{}"),
+            ("pkg.version_cmp", r#"["1.0", "1.0"]"#, "{}"),
+            ("pkg.list_pkgs", "[]", "{}"),
+            ("pkg.list_pkgs", "[]", r#"{"versions_as_list": true}"#),
+            ("pkg.remove", r#"["parity-none"]"#, "{}"),
+        ],
+        "\n"
+    ),
+];
+
+pub const COMMANDS: &[Case] = &[sls!(
+    "commands",
+    APPLY,
+    "
+echo one: {cmd.run: []}
+fails: {cmd.run: [{name: 'exit 3'}]}
+ok codes: {cmd.run: [{name: 'exit 3'}, {success_retcodes: [3]}]}
+there: {cmd.run: [{name: pwd}, {cwd: /}]}
+nowhere: {cmd.run: [{name: pwd}, {cwd: /nonexistent}]}
+env: {cmd.run: [{name: 'echo $X'}, {env: [{X: y}]}]}
+stderr: {cmd.run: [{name: 'echo e >&2'}]}
+created: {cmd.run: [{name: 'touch ROOT/work/created'}, {creates: ROOT/work/created}]}
+stateful: {cmd.run: [{name: 'echo changed=yes comment=done x=1'}, {stateful: true}]}
+stateless: {cmd.run: [{name: 'echo changed=no'}, {stateful: true}]}
+bad stateful: {cmd.run: [{name: 'echo nothing here'}, {stateful: true}]}
+json: {cmd.run: [{name: 'printf \"{\\\"changed\\\": true}\"'}, {stateful: true}]}
+waiting: {cmd.wait: [{name: echo waited}, {watch: [{cmd: there}]}]}
+not waiting: {cmd.wait: [{name: echo waited}]}
+changes: {cmd.run: [{name: echo on}, {onchanges: [{cmd: there}]}]}
+bad env: {cmd.run: [{name: pwd}, {env: 5}]}
+hidden: {cmd.run: [{name: echo x}, {hide_output: true}]}
+"
+)];
+
 pub const GUARDS: &[Case] = &[sls!(
     "guards",
     SHOW,

@@ -205,6 +205,32 @@ fn files_directories_and_links() {
 }
 
 #[test]
+fn rendered_trees_and_files() {
+    run("rendered", cases::RENDERED);
+}
+
+#[test]
+fn accounts_looked_at() {
+    run("accounts", cases::ACCOUNTS);
+}
+
+#[test]
+fn packages_looked_at() {
+    if !Path::new("/usr/bin/dpkg-query").exists() {
+        return eprintln!("skipped: no Debian here");
+    }
+    run("packages", cases::PACKAGES);
+}
+
+#[test]
+fn commands() {
+    if salt_agent::modules::find("cmd.run_all").is_none() {
+        return eprintln!("skipped: there is no cmd module yet");
+    }
+    run("commands", cases::COMMANDS);
+}
+
+#[test]
 fn guards_that_run_commands() {
     if salt_agent::modules::find("cmd.retcode").is_none() {
         return eprintln!("skipped: there is no cmd module yet");

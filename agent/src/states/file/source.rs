@@ -129,7 +129,7 @@ pub(super) fn fetch(
     let bytes = if template.is_truthy() {
         let text = String::from_utf8(bytes)
             .map_err(|_| format!("{} is no text, and cannot be rendered", path.display()))?;
-        render(ctx, run, &text, &python::text(template), Some(address))?.into_bytes()
+        render(ctx, run, &text, &python::text(template), Some(&path))?.into_bytes()
     } else {
         bytes
     };
@@ -156,19 +156,33 @@ pub(super) fn variables(run: &Run<'_>) -> Map {
 
 /// Renders a template; the error is the state's comment.
 pub(super) fn render(
-    _ctx: &Context,
+    ctx: &Context,
     run: &Run<'_>,
-    _text: &str,
+    text: &str,
     engine: &str,
-    _address: Option<&str>,
+    path: Option<&Path>,
 ) -> Result<String, String> {
-    tracing::debug!(
-        names = variables(run).len(),
-        "A template is to be rendered."
-    );
-    Err(format!(
-        "Specified template format {engine} is not supported"
-    ))
+    if engine != "jinja" {
+        return Err(format!(
+            "Specified template format {engine} is not supported"
+        ));
+    }
+    let mut names = variables(run);
+    // What Salt hands to a managed file's template beside its own names.
+    for key in ["source", "user", "group", "mode", "name"] {
+        let value = run.args.get(key).clone();
+        names.entry(key.into()).or_insert(value);
+    }
+    let env = saltenv(run);
+    let source = crate::render::Source {
+        text,
+        path,
+        saltenv: &env,
+        sls: None,
+        variables: &names,
+        files: run.files,
+    };
+    crate::render::template(ctx, &source).map_err(|e| e.to_string())
 }
 
 /// A `source_hash` in any of its forms: a checksum, `type=checksum`, or a file of them.
