@@ -81,12 +81,27 @@ impl<'a> Runner<'a> {
 
     /// Runs everything, listeners last.
     pub(crate) fn run(mut self) -> Result<Running> {
+        self.mark_refresh();
         let order = self.order.clone();
         self.call_chunks(&order)?;
         if !self.ended {
             self.call_listeners(&order)?;
         }
         Ok(self.running)
+    }
+
+    /// The first package state of a run that installs something updates apt's lists, and only that one.
+    fn mark_refresh(&self) {
+        let installs = self.graph.chunks.iter().any(|c| {
+            field(c, "state") == "pkg" && matches!(field(c, "fun"), "installed" | "latest")
+        });
+        let path = self.ctx.settings.cachedir.join("pkg_refresh");
+        if installs
+            && !self.options.test
+            && let Err(error) = crate::host::fs::write_atomic(&path, b"", 0o600)
+        {
+            tracing::warn!(%error, path = %path.display(), "Package lists will not be updated by themselves.");
+        }
     }
 
     /// Runs the chunks of one ID alone, as `state.sls_id` does.

@@ -15,6 +15,7 @@ pub mod lock;
 pub mod net;
 pub mod netlink;
 pub mod perms;
+pub mod pkg;
 pub mod shlex;
 pub mod user;
 

@@ -8,6 +8,7 @@ pub mod event;
 pub mod key;
 pub mod mine;
 pub mod pillar;
+pub mod pkg;
 pub mod remaster;
 pub mod saltutil;
 pub mod saltutil_sync;
@@ -59,6 +60,7 @@ const ALL: &[&[Function]] = &[
     key::FUNCTIONS,
     mine::FUNCTIONS,
     pillar::FUNCTIONS,
+    pkg::FUNCTIONS,
     remaster::FUNCTIONS,
     saltutil::FUNCTIONS,
     saltutil_sync::FUNCTIONS,

@@ -5,6 +5,7 @@
 pub mod cmd;
 pub mod file;
 pub mod group;
+pub mod pkg;
 pub mod service;
 pub mod test;
 pub mod user;
@@ -103,6 +104,7 @@ const ALL: &[&[State]] = &[
     cmd::STATES,
     file::STATES,
     group::STATES,
+    pkg::STATES,
     service::STATES,
     test::STATES,
     user::STATES,
