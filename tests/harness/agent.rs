@@ -54,7 +54,7 @@ impl Agent {
             etc.join("minion"),
             format!(
                 "id: {}\nroot_dir: {root}\npki_dir: {root}/etc/salt/pki/minion\n\
-                 conf_file: {root}/etc/salt/minion\nacceptance_wait_time: 1\n{config}\n",
+                 conf_file: {root}/etc/salt/minion\nacceptance_wait_time: 1\nlog_level: info\nlog_level_logfile: quiet\n{config}\n",
                 self.id
             ),
         )

@@ -36,6 +36,14 @@ pub const KEYS: &[(&str, &str)] = &[
     ),
     ("deny", "functions that masters may not call, as globs"),
     (
+        "nonce",
+        "text repeated on the console beside our fingerprint: which boot this is",
+    ),
+    (
+        "console",
+        "device or file that gets a line at each state of the first join, such as /dev/console (off)",
+    ),
+    (
         "order_keys",
         "Ed25519 public keys, base64, whose signed remaster orders are obeyed",
     ),
@@ -131,6 +139,10 @@ pub struct Agent {
     pub allow: Vec<String>,
     /// Globs of functions never allowed.
     pub deny: Vec<String>,
+    /// Repeated on the console.
+    pub nonce: Option<String>,
+    /// The console.
+    pub console: Option<PathBuf>,
     /// Operators' keys for signed orders.
     pub order_keys: Vec<OrderPublicKey>,
     /// Time without any master after which orders are looked for elsewhere.
@@ -189,6 +201,8 @@ impl Agent {
             profile: agent.word("profile", &profile)?.unwrap_or_default(),
             allow: agent.texts("allow")?,
             deny: agent.texts("deny")?,
+            nonce: nonce(agent)?,
+            console: agent.some_text("console")?.map(PathBuf::from),
             order_keys: order_keys(agent)?,
             orphaned_after: agent.duration("orphaned_after")?,
             max_jobs: positive(agent, "max_jobs", 256)?,
@@ -235,6 +249,20 @@ fn nameservers(agent: Reader<'_>) -> Result<Vec<SocketAddr>, Error> {
         })
     };
     agent.texts("nameservers")?.iter().map(read).collect()
+}
+
+/// One word, so that the console line keeps its form whatever user-data held.
+fn nonce(agent: Reader<'_>) -> Result<Option<String>, Error> {
+    let text = agent.some_text("nonce")?;
+    match text {
+        Some(text) if text.len() > 128 || !text.chars().all(|c| c.is_ascii_graphic()) => Err(agent
+            .wrong(
+                "nonce",
+                "up to 128 visible ASCII characters",
+                format!("\"{text}\""),
+            )),
+        text => Ok(text),
+    }
 }
 
 fn order_keys(agent: Reader<'_>) -> Result<Vec<OrderPublicKey>, Error> {

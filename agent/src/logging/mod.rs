@@ -23,6 +23,10 @@ use file::LogFile;
 use format::Lines;
 use template::Template;
 
+/// Target of the few lines that are logged at every level but `quiet`: an operator, a supervisor or a test waits
+/// for them, and Salt's default level would hide them.
+pub const ANNOUNCE: &str = "salt_agent::announce";
+
 /// What a program wants logged where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {
@@ -117,6 +121,9 @@ fn filter(level: LogLevel, options: &LogOptions) -> Targets {
     let mut targets = Targets::new().with_default(others);
     for name in ["salt_agent", "salt_wire", "salt_yaml", "salt_jinja"] {
         targets = targets.with_target(name, own);
+    }
+    if level != LogLevel::Quiet {
+        targets = targets.with_target(ANNOUNCE, own.max(LevelFilter::INFO));
     }
     for (name, level) in &options.granular {
         targets = targets.with_target(name.replace('.', "::"), of(*level));

@@ -11,6 +11,7 @@
 //! the socket may ask for by name is registered with [`services::Services::serve`]; a further session (a
 //! candidate of a remaster) is opened with [`sessions::Sessions::open`].
 
+mod console;
 mod control;
 mod credentials;
 mod crew;

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep};
 use tracing::{Instrument, info, warn};
 
+use super::console;
 use super::credentials::{Credentials, Pair};
 use super::links::Links;
 use crate::config::{MasterAddress, MasterType, Settings};
@@ -45,11 +46,13 @@ pub struct Sessions {
 struct Held {
     session: Session,
     attendant: JoinHandle<()>,
+    console: JoinHandle<()>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         self.attendant.abort();
+        self.console.abort();
     }
 }
 
@@ -153,7 +156,16 @@ impl Sessions {
         let status = session.status();
         self.links.add(&session, rank);
         let attendant = (self.attend)(&session);
-        let held = Held { session, attendant };
+        let console = tokio::spawn(console::tell(
+            self.settings.clone(),
+            self.pair.clone(),
+            status.clone(),
+        ));
+        let held = Held {
+            session,
+            attendant,
+            console,
+        };
         self.held().insert(name, held);
         status
     }

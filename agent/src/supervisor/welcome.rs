@@ -15,6 +15,7 @@ use super::services::fetch_pillar;
 use crate::config::Settings;
 use crate::context::Context;
 use crate::dispatch::Masters;
+use crate::logging::ANNOUNCE;
 use crate::session::backoff::{Backoff, random};
 use crate::session::{Session, Status};
 
@@ -94,7 +95,7 @@ fn announce(daemon: &Daemon, name: &str) {
         info!(master = name, "Session is ready.");
     } else {
         let milliseconds = u64::try_from(daemon.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        info!(master = name, milliseconds, "Minion is ready.");
+        info!(target: ANNOUNCE, master = name, milliseconds, "Minion is ready.");
     }
 }
 
