@@ -36,11 +36,12 @@ impl Agent {
 
     /// Starts an agent that trusts the master it finds: for tests that are not about trust.
     pub fn start(id: &str, master: &str, config: &str) -> Self {
-        let mut agent = Self::prepare(
-            id,
-            master,
-            &format!("agent: {{trust: first-use}}\n{config}"),
-        );
+        let trust = if config.contains("trust:") {
+            ""
+        } else {
+            "agent: {trust: first-use}\n"
+        };
+        let mut agent = Self::prepare(id, master, &format!("{trust}{config}"));
         agent.run();
         agent
     }
