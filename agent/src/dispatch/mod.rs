@@ -20,7 +20,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 
 use salt_wire::Value;
-use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 pub use functions::Registry;
@@ -102,13 +101,6 @@ impl Dispatcher {
             .base
             .write()
             .unwrap_or_else(PoisonError::into_inner) = base;
-    }
-
-    /// Takes publications until the channel closes.
-    pub async fn run(self, mut publications: mpsc::Receiver<Publication>) {
-        while let Some(publication) = publications.recv().await {
-            self.submit(publication);
-        }
     }
 
     /// Takes one publication; true when it is for this minion and new. Returns as soon as its thread runs.

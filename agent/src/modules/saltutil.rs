@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -234,6 +235,10 @@ fn fire(ctx: &Context, tag: &str) -> Result {
     Ok(true.into())
 }
 
+/// Refreshes at work or waiting, and how many are enough.
+static REFRESHING: AtomicUsize = AtomicUsize::new(0);
+const MOST_REFRESHING: usize = 4;
+
 /// Does `work` while the answer is already on its way, unless told to wait.
 fn aside(
     ctx: &Context,
@@ -246,13 +251,22 @@ fn aside(
         report(what, work(ctx));
         return Ok(true.into());
     }
+    // Those that wait for their turn will see what is new now.
+    if REFRESHING.fetch_add(1, Ordering::AcqRel) >= MOST_REFRESHING {
+        REFRESHING.fetch_sub(1, Ordering::AcqRel);
+        return Ok(true.into());
+    }
     let ctx = ctx.clone();
-    let spawned = thread::Builder::new()
-        .name(what.into())
-        .spawn(move || report(what, work(&ctx)));
+    let spawned = thread::Builder::new().name(what.into()).spawn(move || {
+        report(what, work(&ctx));
+        REFRESHING.fetch_sub(1, Ordering::AcqRel);
+    });
     match spawned {
         Ok(_) => Ok(true.into()),
-        Err(error) => Err(Error::execution(format!("no thread for {what}: {error}"))),
+        Err(error) => {
+            REFRESHING.fetch_sub(1, Ordering::AcqRel);
+            Err(Error::execution(format!("no thread for {what}: {error}")))
+        }
     }
 }
 

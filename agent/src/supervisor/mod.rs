@@ -39,7 +39,7 @@ pub use sessions::Sessions;
 
 use crate::config::{self, Loaded, Settings};
 use crate::context::{Context, Error, Facts, Job, Minion};
-use crate::dispatch::{Dispatcher, Jobs, Publication, Registry};
+use crate::dispatch::{self, Dispatcher, Jobs, Publication, Registry};
 use crate::host::Host;
 use crate::notify::{self, Notify, Pulses};
 use crate::returns::Spool;
@@ -256,11 +256,7 @@ fn build(loaded: Loaded, started: Instant) -> Result<Arc<Daemon>, RunError> {
     let limits = (&settings.agent.spool).into();
     let spool_dir = settings.cachedir.join("spool");
     let spool = Spool::open(&spool_dir, limits).map_err(usable("the spool", &spool_dir))?;
-    let most = settings
-        .jobs
-        .process_count_max
-        .unwrap_or(settings.agent.max_jobs)
-        .min(settings.agent.max_jobs);
+    let most = dispatch::most_jobs(&settings);
     let jobs = Jobs::open(&settings.cachedir, most, settings.jobs.queue_hwm)
         .map_err(usable("the cache directory", &settings.cachedir))?;
     let (jobs, links) = (Arc::new(jobs), Arc::new(Links::default()));
