@@ -86,10 +86,53 @@ fn moves_from_3008_to_3006() {
     let old = Master::of(from).auto_accept().start();
     let new = Master::of(to).start();
     let pair = Pair { old, new };
+    what_cannot_be_reached_is_not_tried(&pair);
     waits_for_its_key_then_moves_and_stays(&pair);
     a_wrong_fingerprint_is_refused(&pair);
     an_unconfirmed_move_is_undone(&pair);
     a_killed_agent_comes_back_on_one_master(&pair);
+}
+
+fn what_cannot_be_reached_is_not_tried(pair: &Pair) {
+    let agent = pair.agent("careful");
+    let good = format!("{}:4506", pair.new.address);
+    let looks = agent
+        .command("remaster", &["check", &good, "-o", "json"])
+        .success()
+        .json();
+    assert_eq!(looks["request port"]["ok"], true, "{looks}");
+    let closed = format!("{}:4599", pair.new.address);
+    let looks = agent.command("remaster", &["check", &closed, "-o", "json"]);
+    assert_eq!(looks.code, 1);
+    assert_eq!(looks.json()["request port"]["reason"], "port-4506-closed");
+    let ours = pair.old.address.to_string();
+    let looks = agent
+        .command("remaster", &["check", &ours, "-o", "json"])
+        .json();
+    assert_eq!(looks["configuration"]["reason"], "same-master");
+
+    let finger = pair.new.finger();
+    let ended = agent.command(
+        "remaster",
+        &["to", &closed, "--finger", &finger, "--follow", "-o", "json"],
+    );
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(
+        ended.json()["last"]["reason"],
+        "port-4506-closed",
+        "{ended:?}"
+    );
+    let nothing = agent.command("remaster", &["confirm"]);
+    assert!(
+        nothing.stderr.contains("no order is under way"),
+        "{nothing:?}"
+    );
+    on_only(&agent, &pair.old);
+    assert_eq!(
+        pair.new.keys("minions_pre"),
+        Vec::<String>::new(),
+        "no trace there"
+    );
 }
 
 fn waits_for_its_key_then_moves_and_stays(pair: &Pair) {

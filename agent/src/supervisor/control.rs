@@ -39,11 +39,7 @@ impl control::Daemon for Control {
                 dropped: stats.dropped_full + stats.dropped_old + stats.dropped_broken,
                 ..SpoolReport::default()
             },
-            remaster: daemon
-                .remaster
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .clone(),
+            remaster: daemon.remaster(),
             warnings: daemon.warnings(),
             ..StatusReport::default()
         }

@@ -107,6 +107,14 @@ impl Daemon {
             .clone()
     }
 
+    /// The name of the remaster machine's state.
+    fn remaster(&self) -> String {
+        self.remaster
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// A context for what no job asks for.
     fn context(&self) -> Context {
         context(&self.settings(), &self.host, &self.facts, &self.services)
@@ -131,7 +139,12 @@ impl Daemon {
                 (state, None) => format!("{name} {}", state.name()),
             }
         };
-        all.iter().map(of).collect::<Vec<_>>().join(", ")
+        let mut line = all.iter().map(of).collect::<Vec<_>>().join(", ");
+        let remaster = self.remaster();
+        if remaster != "steady" {
+            line.push_str(&format!("; remaster {remaster}"));
+        }
+        line
     }
 }
 

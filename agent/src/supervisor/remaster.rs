@@ -160,6 +160,7 @@ impl Effects for Mover {
             .unwrap_or_else(PoisonError::into_inner);
         state.name().clone_into(&mut shown);
         drop(shown);
+        self.daemon.notify.status(&self.daemon.status_line());
         let order = match state {
             State::Trial { journey, .. }
             | State::Waiting { journey, .. }
