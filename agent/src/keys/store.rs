@@ -5,10 +5,11 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use nix::unistd::{Uid, User, chown};
-use salt_wire::crypto::{OsRandom, PrivateKey, PublicKey, Zeroizing};
+use salt_wire::crypto::{CryptoError, OsRandom, Prime, PrivateKey, PublicKey, Zeroizing};
 
 use super::{KeyError, guard};
 use crate::config::Settings;
@@ -77,8 +78,7 @@ impl Store {
         let bits = self.bits;
         tracing::info!(bits, file = %self.private_file().display(), "Making a new key. This takes a few seconds.");
         let start = Instant::now();
-        let made = PrivateKey::generate(bits as usize, &mut OsRandom)
-            .map_err(|cause| KeyError::Generate { bits, cause })?;
+        let made = make(bits as usize).map_err(|cause| KeyError::Generate { bits, cause })?;
         let key = self.keep(made)?;
         let took = start.elapsed().as_millis();
         let fingerprint = key.public().fingerprint(Default::default());
@@ -174,7 +174,18 @@ impl Store {
     }
 }
 
-pub(super) fn broken(path: &Path, cause: salt_wire::crypto::CryptoError) -> KeyError {
+/// Two primes, looked for side by side.
+fn make(bits: usize) -> Result<PrivateKey, CryptoError> {
+    let (p, q) = thread::scope(|scope| {
+        let other = scope.spawn(|| Prime::find(bits / 2, &mut OsRandom));
+        let p = Prime::find(bits - bits / 2, &mut OsRandom);
+        (p, other.join().ok())
+    });
+    let q = q.unwrap_or_else(|| Prime::find(bits / 2, &mut OsRandom));
+    PrivateKey::of_primes(&p, &q)
+}
+
+pub(super) fn broken(path: &Path, cause: CryptoError) -> KeyError {
     KeyError::Broken {
         path: path.to_owned(),
         cause,

@@ -10,6 +10,7 @@ mod ed25519;
 mod fingerprint;
 mod hash;
 mod names;
+mod prime;
 mod rsa;
 mod x931;
 
@@ -18,6 +19,7 @@ pub use ed25519::{OrderKey, OrderPublicKey};
 pub use fingerprint::Fingerprint;
 pub use hash::{HashType, Hasher};
 pub use names::{EncAlgo, SigAlgo};
+pub use prime::Prime;
 pub use rand_core::{
     CryptoRng, CryptoRngCore as Random, Error as RngError, OsRng as OsRandom, RngCore,
 };

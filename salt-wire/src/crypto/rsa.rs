@@ -15,6 +15,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha224};
 use zeroize::Zeroizing;
 
+use super::prime::{self, Prime};
 use super::{CryptoError, EncAlgo, Fingerprint, HashType, Random, SigAlgo, x931};
 
 /// Shorter keys are refused: 1024 bits have been factored by now, or soon will be.
@@ -40,7 +41,16 @@ impl PrivateKey {
     /// Makes a new key with exponent 65537. 4096 bits take seconds: do it off the critical path.
     pub fn generate(bits: usize, rng: &mut dyn Random) -> Result<Self, CryptoError> {
         check_bits(bits, PRIVATE)?;
-        Self::new(RsaPrivateKey::new(&mut &mut *rng, bits).map_err(internal)?)
+        let p = Prime::find(bits - bits / 2, rng);
+        let q = Prime::find(bits / 2, rng);
+        Self::of_primes(&p, &q)
+    }
+
+    /// A key of two primes that were found side by side, each of half its bits.
+    pub fn of_primes(p: &Prime, q: &Prime) -> Result<Self, CryptoError> {
+        let exponent = prime::EXPONENT.into();
+        let key = RsaPrivateKey::from_p_q(p.number(), q.number(), exponent).map_err(internal)?;
+        Self::new(key)
     }
 
     /// Reads PEM, PKCS#1 or PKCS#8, not encrypted.
