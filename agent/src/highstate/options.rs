@@ -42,7 +42,24 @@ pub struct Options {
     pub mocked: bool,
     /// No events and no job: a run of `--local`.
     pub local: bool,
+    /// What the master decides about templates and targets, laid over the minion's own options for the run.
+    pub overrides: Map,
 }
+
+/// Options of a run that are the master's to decide.
+const MASTERS: &[&str] = &[
+    "renderer",
+    "failhard",
+    "nodegroups",
+    "state_auto_order",
+    "top_file_merging_strategy",
+    "env_order",
+    "default_top",
+    "jinja_env",
+    "jinja_sls_env",
+    "jinja_lstrip_blocks",
+    "jinja_trim_blocks",
+];
 
 impl Options {
     /// The options of this minion, and of its master.
@@ -104,6 +121,11 @@ impl Options {
             tops_first: truth(own, "master_tops_first"),
             mocked: false,
             local: ctx.master.is_none(),
+            overrides: masters
+                .iter()
+                .filter(|(k, _)| k.as_str().is_some_and(|k| MASTERS.contains(&k)))
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
         }
     }
 }

@@ -38,6 +38,12 @@ pub const FUNCTIONS: &[Function] = &[
         run: get_dir,
     },
     Function {
+        name: "cp.get_template",
+        signature: "path, dest, template='jinja', saltenv=None, makedirs=False, **kwargs",
+        doc: "Render a file of the file server as a template and put the result in place.\n\nCLI Example:\n\n.. code-block:: bash\n\n    salt '*' cp.get_template salt://path/to/template /minion/dest",
+        run: get_template,
+    },
+    Function {
         name: "cp.cache_file",
         signature: "path, saltenv=None, source_hash=None, verify_ssl=True, use_etag=False",
         doc: "Cache one file on the minion and return its place, ``False`` when there is no such file.\n\nCLI Example:\n\n.. code-block:: bash\n\n    salt '*' cp.cache_file salt://path/to/file",
@@ -248,6 +254,51 @@ fn get_dir(ctx: &Context, args: &Args) -> Result {
         gzip(args)?,
     )?;
     Ok(made.into())
+}
+
+fn get_template(ctx: &Context, args: &Args) -> Result {
+    let (url, env) = (args.text("path")?, saltenv(ctx, args)?);
+    let engine = args.text("template")?;
+    let files = FileClient::new(ctx);
+    let Some(path) = files.cache_file(&url, &env, None)?.filter(|p| p.is_file()) else {
+        return Ok("".into());
+    };
+    if engine != "jinja" {
+        tracing::error!(engine, "There is no such template engine here.");
+        return Ok("".into());
+    }
+    let failed = |p: &Path, e: std::io::Error| Error::execution(format!("{}: {e}", p.display()));
+    let text = fs::read_to_string(&path).map_err(|e| failed(&path, e))?;
+    let source = crate::render::Source {
+        text: &text,
+        path: Some(&path),
+        saltenv: &env,
+        sls: None,
+        variables: &args.extra,
+        files: &files,
+    };
+    let rendered = match crate::render::template(ctx, &source) {
+        Ok(rendered) => rendered,
+        Err(error) => {
+            tracing::error!(%error, url, "The template does not render.");
+            return Ok("".into());
+        }
+    };
+    let given = args.text("dest")?;
+    let dest = if given.is_empty() {
+        files.external_path(url.trim_start_matches("salt://"), &env)?
+    } else {
+        PathBuf::from(&given)
+    };
+    if let Some(dir) = dest.parent().filter(|d| !d.is_dir()) {
+        if !given.is_empty() && !args.flag("makedirs") {
+            return Ok("".into());
+        }
+        crate::host::fs::make_dirs(dir, 0o755).map_err(|e| failed(dir, e))?;
+    }
+    crate::host::fs::write_atomic(&dest, rendered.as_bytes(), 0o600)
+        .map_err(|e| failed(&dest, e))?;
+    Ok(place(Some(dest)))
 }
 
 fn cache_file(ctx: &Context, args: &Args) -> Result {

@@ -270,6 +270,15 @@ fn prepare(
     run.facts = Arc::new(Facts::new((*ctx.facts.grains()).clone(), pillar));
     let files = FileClient::new(&run);
     let mut options = Options::new(&run, &files);
+    // Templates and targets of the run see what the master decided.
+    let mut settings = (*run.settings).clone();
+    settings.opts.extend(
+        options
+            .overrides
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone())),
+    );
+    run.settings = Arc::new(settings);
     options.mocked = args.flag("mock");
     if !args.get("state_events").is_null() {
         options.events = args.flag("state_events");

@@ -507,6 +507,15 @@ pinged: test.nop
 "
     ),
     sls!(
+        "cp.get_template",
+        &[
+            ("cp.get_template", r#"["salt://f.j2", "ROOT/work/f"]"#, r#"{"x": 1}"#),
+            ("cp.get_template", r#"["salt://f.j2", "ROOT/work/no/f"]"#, r#"{"x": 1}"#),
+            ("cp.get_template", r#"["salt://nope", "ROOT/work/f"]"#, "{}"),
+        ],
+        "\n", "srv/f.j2" => "{{ x }} {{ grains.id }}\n"
+    ),
+    sls!(
         "undefined",
         SHOW,
         "a: {test.show_notification: [{text: '{{ nothing.here }}'}]}\n"
