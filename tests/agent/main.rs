@@ -21,6 +21,7 @@ mod functions;
 mod highstate;
 mod jobs;
 mod join;
+mod masters;
 mod operator;
 mod targets;
 mod upkeep;

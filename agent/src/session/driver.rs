@@ -47,6 +47,9 @@ pub(super) struct Driver {
     pub(super) live: watch::Sender<Option<Live>>,
     pub(super) stale: Arc<Notify>,
     pub(super) now: Connected,
+    /// The trouble that was logged last: the same one at each try would fill the log of a machine whose master
+    /// is away for days.
+    pub(super) said: Option<Reason>,
 }
 
 /// What is there while connected.
@@ -114,6 +117,9 @@ impl Driver {
                 (State::Lost(trouble), _) if trouble.reason == Reason::NameMoved => {
                     info!(reason = %trouble.reason, "{}", trouble.detail);
                 }
+                (State::Lost(trouble), _) if self.said == Some(trouble.reason) => {
+                    debug!(reason = %trouble.reason, was = before.name(), "{}", trouble.detail);
+                }
                 (State::Lost(trouble), _) => {
                     warn!(reason = %trouble.reason, was = before.name(), "{}", trouble.detail);
                 }
@@ -122,6 +128,11 @@ impl Driver {
                 }
                 _ => debug!(state = state.name(), "Session moved on."),
             }
+        }
+        match state {
+            State::Ready { .. } => self.said = None,
+            State::Lost(trouble) => self.said = Some(trouble.reason),
+            _ => {}
         }
         let peer = self.now.peer;
         self.status.send_modify(|status| {

@@ -150,6 +150,7 @@ impl Session {
             live: live_in,
             stale,
             now: driver::Connected::default(),
+            said: None,
         };
         let span = tracing::info_span!("session", master = %name);
         Self {
