@@ -12,6 +12,10 @@ use crate::options::Options;
 use crate::parser;
 use crate::value::{Object, Val};
 
+/// The stack of a rendering; only what is used of it is ever backed by memory. The bounds on nesting in
+/// `eval` and [`crate::Limits`] keep within it with room to spare.
+const STACK: usize = 64 << 20;
+
 /// A template that another one asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
@@ -22,7 +26,7 @@ pub struct Loaded {
 }
 
 /// Finds the templates that `import`, `include` and `extends` name.
-pub trait Loader {
+pub trait Loader: Sync {
     /// The template; `directory` is the current `tpldir`, for names that begin with a dot. `Ok(None)`: there
     /// is none.
     fn load(&self, name: &str, directory: Option<&str>) -> Result<Option<Loaded>, String>;
@@ -95,7 +99,23 @@ impl<'a> Environment<'a> {
     }
 
     /// Renders a template given as text.
+    ///
+    /// This runs on a thread of its own: how deep a template may nest must not depend on the stack of
+    /// whoever renders it, and a fault of ours must not end the host.
     pub fn render(&self, source: &str) -> Result<String, Error> {
+        let failed = |what: String| *Error::python("RuntimeError", what);
+        std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                .name("render".into())
+                .stack_size(STACK)
+                .spawn_scoped(scope, || self.render_here(source))
+                .map_err(|e| failed(format!("no thread to render on: {e}")))?
+                .join()
+                .unwrap_or_else(|_| Err(failed("the renderer failed on this template".into())))
+        })
+    }
+
+    fn render_here(&self, source: &str) -> Result<String, Error> {
         let ast = parser::parse(source, &self.options).map_err(|e| *e)?;
         let source = Rc::new(Source { name: None, ast });
         let interp = Interp::new(self);
@@ -106,7 +126,7 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// Parses a template without rendering it.
+    /// Parses a template without rendering it, on the caller's stack.
     pub fn check(&self, source: &str) -> Result<(), Error> {
         parser::parse(source, &self.options)
             .map(|_| ())

@@ -1,7 +1,6 @@
 //! Why a template does not render. Each kind is one of Python's exceptions: Salt words them differently.
 
 use std::fmt;
-use std::rc::Rc;
 
 /// Result of everything that evaluates.
 pub(crate) type Result<T = crate::value::Val> = std::result::Result<T, Box<Error>>;
@@ -43,7 +42,7 @@ pub struct Error {
     /// Its text.
     pub message: String,
     /// The template's name; `None` for the one that was given as text.
-    pub template: Option<Rc<str>>,
+    pub template: Option<String>,
     /// The line, from 1; 0 if it is not known.
     pub line: usize,
 }

@@ -64,6 +64,7 @@ pub(crate) fn tokenize(source: &str, options: &Options) -> Result<Vec<Token>> {
         at: 0,
         line: 1,
         line_starting: true,
+        ahead: [None; 3],
         tokens: Vec::new(),
     };
     lexer.run()?;
@@ -83,6 +84,8 @@ struct Lexer<'a> {
     at: usize,
     line: usize,
     line_starting: bool,
+    /// Where each begin mark comes next; `usize::MAX`: never again.
+    ahead: [Option<usize>; 3],
     tokens: Vec<Token>,
 }
 
@@ -157,17 +160,28 @@ impl<'a> Lexer<'a> {
     }
 
     /// The nearest begin mark; of several at one place the longest.
-    fn next_begin(&self) -> Option<(usize, Begin)> {
+    fn next_begin(&mut self) -> Option<(usize, Begin)> {
         let o = self.options;
-        [
+        let marks = [
             (&o.block_start, Begin::Block),
             (&o.variable_start, Begin::Variable),
             (&o.comment_start, Begin::Comment),
-        ]
-        .into_iter()
-        .filter_map(|(mark, begin)| self.rest().find(mark.as_str()).map(|at| (at, mark, begin)))
-        .min_by_key(|(at, mark, _)| (*at, usize::MAX - mark.len()))
-        .map(|(at, _, begin)| (at, begin))
+        ];
+        // Each mark is searched again only when it was passed: a long template is read once.
+        for (found, (mark, _)) in self.ahead.iter_mut().zip(&marks) {
+            if found.is_none_or(|at| at < self.at) {
+                let offset = self.source[self.at..].find(mark.as_str());
+                *found = Some(offset.map_or(usize::MAX, |offset| self.at + offset));
+            }
+        }
+        self.ahead
+            .iter()
+            .zip(marks)
+            .filter_map(|(found, (mark, begin))| {
+                Some((found.filter(|at| *at < usize::MAX)?, mark, begin))
+            })
+            .min_by_key(|(at, mark, _)| (*at, usize::MAX - mark.len()))
+            .map(|(at, _, begin)| (at - self.at, begin))
     }
 
     fn data(&mut self, text: &str) {

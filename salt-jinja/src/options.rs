@@ -42,7 +42,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             steps: 50_000_000,
-            depth: 64,
+            depth: 150,
             output: 64 << 20,
         }
     }

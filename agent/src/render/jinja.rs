@@ -1,10 +1,8 @@
 //! The jinja renderer: Salt's variables, options and errors around the engine.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use salt_jinja::{Environment, Options};
 use salt_wire::{Map, Value, map};
@@ -39,14 +37,14 @@ pub(super) fn render(
     for (name, value) in source.variables {
         set(&mut environment, name, value.clone());
     }
-    let seen: Seen = Rc::new(RefCell::new(HashMap::new()));
+    let seen: Seen = Arc::new(Mutex::new(HashMap::new()));
     environment.set_loader(Files {
         files: source.files,
         saltenv: source.saltenv,
         seen: seen.clone(),
     });
     let mut out = environment.render(&text).map_err(|error| {
-        let seen = seen.borrow();
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         let imported = error.template.as_deref().and_then(|name| seen.get(name));
         RenderError::jinja(&error, &text, imported)
     })?;

@@ -1,8 +1,7 @@
 //! Where `import`, `include` and `extends` find their files: the file server, through the cache.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use salt_jinja::{Loaded, Loader};
 
@@ -10,7 +9,7 @@ use super::error::Imported;
 use crate::fileclient::{FileClient, url};
 
 /// Files by the name that a template used, for the message if one of them is at fault.
-pub(super) type Seen = Rc<RefCell<HashMap<String, Imported>>>;
+pub(super) type Seen = Arc<Mutex<HashMap<String, Imported>>>;
 
 /// Loads from one environment.
 pub(super) struct Files<'a> {
@@ -52,7 +51,8 @@ impl Loader for Files<'_> {
         let text = std::fs::read(&cached).map_err(|e| format!("{}: {e}", cached.display()))?;
         let text =
             String::from_utf8(text).map_err(|e| format!("{}: not UTF-8: {e}", cached.display()))?;
-        self.seen.borrow_mut().insert(
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(
             name.to_owned(),
             Imported {
                 path: cached.display().to_string(),

@@ -1,6 +1,6 @@
 //! Functions that every template has: Jinja2's globals and Salt's.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use indexmap::IndexMap;
@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::{Args, Frame, Interp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::repr::str;
-use crate::value::{Cycler, Dict, Joiner, Key, Text, Val, ops};
+use crate::value::{Cycler, Dict, Joiner, Key, Own, Text, Val, ops};
 
 const NAMES: &[&str] = &[
     "range",
@@ -34,13 +34,13 @@ pub(crate) fn call(interp: &Interp<'_>, name: &str, args: &Args) -> Result {
     match name {
         "range" => range(args),
         "dict" | "odict" => Ok(Val::dict(dict(args)?)),
-        "namespace" => Ok(Val::Namespace(Rc::new(RefCell::new(dict(args)?)))),
+        "namespace" => Ok(Val::Namespace(Rc::new(Own::new(dict(args)?)))),
         "cycler" => {
             if args.positional.is_empty() {
                 return Err(Error::runtime("at least one item has to be provided"));
             }
             Ok(Val::Cycler(Rc::new(Cycler {
-                items: args.positional.clone(),
+                items: args.positional.clone().into(),
                 at: Cell::new(0),
             })))
         }

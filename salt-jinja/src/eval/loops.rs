@@ -6,11 +6,11 @@ use std::rc::Rc;
 use super::{Args, Flow, Frame, Interp};
 use crate::ast::ForDef;
 use crate::error::{Error, Result};
-use crate::value::{Val, ops};
+use crate::value::{Items, Val, ops};
 
 /// `loop`
 pub(crate) struct Loop {
-    items: Vec<Val>,
+    items: Items,
     at: Cell<usize>,
     depth: usize,
     changed: RefCell<Option<Vec<Val>>>,
@@ -116,7 +116,7 @@ impl Interp<'_> {
             return Ok(());
         }
         let state = Rc::new(Loop {
-            items,
+            items: items.into(),
             at: Cell::new(0),
             depth,
             changed: RefCell::new(None),

@@ -58,8 +58,8 @@ pub(crate) struct Interp<'e> {
     rings: RefCell<Vec<Rc<Scope>>>,
 }
 
-/// Deepest nesting of expressions and bodies in one macro or template.
-const MAX_NESTING: usize = 120;
+/// Deepest nesting of expressions and bodies, over all calls.
+const MAX_NESTING: usize = 1500;
 
 impl<'e> Interp<'e> {
     pub(crate) fn new(env: &'e Environment<'e>) -> Self {
@@ -97,9 +97,7 @@ impl<'e> Interp<'e> {
             ));
         }
         self.depth.set(self.depth.get() + 1);
-        let nesting = self.nesting.replace(0);
         let result = inner();
-        self.nesting.set(nesting);
         self.depth.set(self.depth.get() - 1);
         result
     }

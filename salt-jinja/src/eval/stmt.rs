@@ -19,7 +19,7 @@ impl Interp<'_> {
                     // The innermost line is the one that is reported.
                     if error.line == 0 {
                         error.line = stmt.line;
-                        error.template = frame.source.name.clone();
+                        error.template = frame.source.name.as_deref().map(str::to_owned);
                     }
                     error
                 })?;

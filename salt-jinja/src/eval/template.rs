@@ -175,7 +175,7 @@ impl Interp<'_> {
             self.set_global(name, value);
         }
         let ast = parser::parse(&loaded.text, &self.env.options).map_err(|mut error| {
-            error.template = Some(key.clone());
+            error.template = Some(key.to_string());
             error
         })?;
         let source = Rc::new(Source {

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::eval::{Args, Interp, extend};
 use crate::methods;
 use crate::value::repr::str;
-use crate::value::{Dict, Key, Val, View, ops};
+use crate::value::{Dict, Key, Own, Val, View, ops};
 
 pub(super) const FILTERS: &[(&str, Filter)] = &[
     ("traverse", traverse),
@@ -301,7 +301,7 @@ fn change(value: Val, args: &Args, change: Change) -> Result {
         here = match found {
             Some(Val::Dict(inner)) => inner,
             _ => {
-                let inner = std::rc::Rc::new(std::cell::RefCell::new(Dict::new()));
+                let inner = std::rc::Rc::new(Own::new(Dict::new()));
                 here.borrow_mut()
                     .insert(Key(key.into()), Val::Dict(inner.clone()));
                 inner

@@ -89,7 +89,7 @@ fn write(value: &Val, style: &Style, depth: usize, out: &mut String) -> Result<(
     if depth > 100 {
         return Err(Error::value_error("Circular reference detected"));
     }
-    if out.len() > 256 << 20 {
+    if out.len() > 64 << 20 {
         return Err(Error::bound("the text is too long"));
     }
     match value {

@@ -1,12 +1,11 @@
 //! `dict`
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::error::{Error, Result};
 use crate::eval::{Args, extend};
 use crate::value::repr::repr;
-use crate::value::{Dict, Key, Val, View, ops};
+use crate::value::{Dict, Key, Own, Val, View, ops};
 
 pub(super) const NAMES: &[&str] = &[
     "get",
@@ -23,7 +22,7 @@ pub(super) const NAMES: &[&str] = &[
     "move_to_end",
 ];
 
-pub(super) fn call(dict: &Rc<RefCell<Dict>>, name: &str, args: &Args) -> Result {
+pub(super) fn call(dict: &Rc<Own<Dict>>, name: &str, args: &Args) -> Result {
     let view = |view| Ok(Val::View(view, dict.clone()));
     match name {
         "keys" => view(View::Keys),

@@ -1,11 +1,10 @@
 //! `list`, and what tuples share with it.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::error::{Error, Result};
 use crate::eval::{Args, Interp};
-use crate::value::{Val, ops};
+use crate::value::{Own, Val, ops};
 
 pub(super) const NAMES: &[&str] = &[
     "append", "extend", "insert", "pop", "remove", "index", "count", "sort", "reverse", "copy",
@@ -14,7 +13,7 @@ pub(super) const NAMES: &[&str] = &[
 
 pub(super) fn call(
     interp: &Interp<'_>,
-    list: &Rc<RefCell<Vec<Val>>>,
+    list: &Rc<Own<Vec<Val>>>,
     name: &str,
     args: &Args,
 ) -> Result {

@@ -1,6 +1,5 @@
 //! `set`
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use indexmap::IndexSet;
@@ -8,7 +7,7 @@ use indexmap::IndexSet;
 use crate::error::{Error, Result};
 use crate::eval::Args;
 use crate::value::repr::repr;
-use crate::value::{Key, Val, ops};
+use crate::value::{Key, Own, Val, ops};
 
 pub(super) const NAMES: &[&str] = &[
     "add",
@@ -34,7 +33,7 @@ pub(crate) fn collect(value: &Val) -> Result<Set> {
     ops::items(value)?.into_iter().map(Key::new).collect()
 }
 
-pub(super) fn call(set: &Rc<RefCell<Set>>, name: &str, args: &Args) -> Result {
+pub(super) fn call(set: &Rc<Own<Set>>, name: &str, args: &Args) -> Result {
     let first = || args.positional.first().cloned().unwrap_or(Val::None);
     let others = || {
         args.positional

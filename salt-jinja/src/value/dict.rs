@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 /// A dict, in the order in which its keys came.
 pub(crate) type Dict = IndexMap<Key, Val>;
 
+/// Deepest tuple that can be a key.
+const MAX_DEPTH: usize = 50;
+
 /// A value that can be a key.
 #[derive(Clone)]
 pub(crate) struct Key(pub(crate) Val);
@@ -17,26 +20,29 @@ pub(crate) struct Key(pub(crate) Val);
 impl Key {
     /// The key, or Python's complaint that there is no hash.
     pub(crate) fn new(value: Val) -> Result<Self> {
-        check(&value)?;
+        check(&value, 0)?;
         Ok(Self(value))
     }
 }
 
-fn check(value: &Val) -> Result<()> {
+fn check(value: &Val, depth: usize) -> Result<()> {
+    if depth > MAX_DEPTH {
+        return Err(Error::bound("the key is nested too deeply"));
+    }
     match value {
         Val::Undefined(_) => value.strict(),
         Val::List(_) | Val::Dict(_) | Val::Set(_) => Err(Error::type_error(format!(
             "unhashable type: '{}'",
             value.type_name()
         ))),
-        Val::Tuple(items) => items.iter().try_for_each(check),
+        Val::Tuple(items) => items.iter().try_for_each(|i| check(i, depth + 1)),
         _ => Ok(()),
     }
 }
 
 /// Whether `hash(x)` works.
 pub(crate) fn hashable(value: &Val) -> bool {
-    check(value).is_ok()
+    check(value, 0).is_ok()
 }
 
 impl PartialEq for Key {

@@ -7,9 +7,10 @@ pub(crate) mod convert;
 pub(crate) mod dict;
 pub(crate) mod object;
 pub(crate) mod ops;
+pub(crate) mod own;
 pub(crate) mod repr;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::eval::{Loop, Macro, Module};
 
 pub(crate) use dict::{Dict, Key};
 pub(crate) use object::Object;
+pub(crate) use own::{Items, Own};
 
 /// Text; `markup` is Python's `Markup`, which escapes what is added to it.
 #[derive(Debug, Clone)]
@@ -47,17 +49,17 @@ pub(crate) enum Val {
     /// `bytes`
     Bytes(Rc<[u8]>),
     /// A list.
-    List(Rc<RefCell<Vec<Self>>>),
+    List(Rc<Own<Vec<Self>>>),
     /// A tuple.
-    Tuple(Rc<[Self]>),
+    Tuple(Rc<Items>),
     /// A dict.
-    Dict(Rc<RefCell<Dict>>),
+    Dict(Rc<Own<Dict>>),
     /// A set.
-    Set(Rc<RefCell<IndexSet<Key>>>),
+    Set(Rc<Own<IndexSet<Key>>>),
     /// `range(start, stop, step)`
     Range(i128, i128, i128),
     /// `dict.keys()` and its like.
-    View(View, Rc<RefCell<Dict>>),
+    View(View, Rc<Own<Dict>>),
     /// A generator: what `map` and its like give; can be read once.
     Iter(Rc<Iter>),
     /// A method of a value, not yet called.
@@ -69,7 +71,7 @@ pub(crate) enum Val {
     /// An imported template.
     Module(Rc<Module>),
     /// `namespace()`
-    Namespace(Rc<RefCell<Dict>>),
+    Namespace(Rc<Own<Dict>>),
     /// `loop`
     Loop(Rc<Loop>),
     /// `cycler()`
@@ -105,12 +107,12 @@ pub(crate) struct Undef {
 /// What is left of a generator.
 pub(crate) struct Iter {
     pub(crate) name: &'static str,
-    pub(crate) items: RefCell<VecDeque<Val>>,
+    pub(crate) items: Own<VecDeque<Val>>,
 }
 
 /// `cycler()`
 pub(crate) struct Cycler {
-    pub(crate) items: Vec<Val>,
+    pub(crate) items: Items,
     pub(crate) at: Cell<usize>,
 }
 
@@ -123,19 +125,19 @@ pub(crate) struct Joiner {
 impl Val {
     /// A list.
     pub(crate) fn list(items: Vec<Self>) -> Self {
-        Self::List(Rc::new(RefCell::new(items)))
+        Self::List(Rc::new(Own::new(items)))
     }
 
     pub(crate) fn tuple(items: Vec<Self>) -> Self {
-        Self::Tuple(items.into())
+        Self::Tuple(Rc::new(items.into()))
     }
 
     pub(crate) fn dict(dict: Dict) -> Self {
-        Self::Dict(Rc::new(RefCell::new(dict)))
+        Self::Dict(Rc::new(Own::new(dict)))
     }
 
     pub(crate) fn set(items: IndexSet<Key>) -> Self {
-        Self::Set(Rc::new(RefCell::new(items)))
+        Self::Set(Rc::new(Own::new(items)))
     }
 
     pub(crate) fn bytes(bytes: Vec<u8>) -> Self {
@@ -156,7 +158,7 @@ impl Val {
     pub(crate) fn named_iter(name: &'static str, items: Vec<Self>) -> Self {
         Self::Iter(Rc::new(Iter {
             name,
-            items: RefCell::new(items.into()),
+            items: Own::new(items.into()),
         }))
     }
 

@@ -11,25 +11,28 @@ use crate::filters::html;
 const MAX_SIZE: usize = 64 << 20;
 /// Deepest comparison.
 const MAX_DEPTH: usize = 100;
+/// Most pairs that one comparison looks at.
+const MAX_COMPARED: usize = 5_000_000;
 
 /// `a == b`
 pub(crate) fn equal(a: &Val, b: &Val) -> Result<bool> {
-    equal_at(a, b, 0)
+    equal_at(a, b, 0, &mut 0)
 }
 
-fn equal_at(a: &Val, b: &Val, depth: usize) -> Result<bool> {
-    if depth > MAX_DEPTH {
+fn equal_at(a: &Val, b: &Val, depth: usize, count: &mut usize) -> Result<bool> {
+    *count += 1;
+    if depth > MAX_DEPTH || *count > MAX_COMPARED {
         return Err(Error::python(
             "RecursionError",
             "maximum recursion depth exceeded in comparison",
         ));
     }
-    let lists = |x: &[Val], y: &[Val]| -> Result<bool> {
+    let lists = |x: &[Val], y: &[Val], count: &mut usize| -> Result<bool> {
         if x.len() != y.len() {
             return Ok(false);
         }
         for (x, y) in x.iter().zip(y) {
-            if !equal_at(x, y, depth + 1)? {
+            if !equal_at(x, y, depth + 1, count)? {
                 return Ok(false);
             }
         }
@@ -46,9 +49,9 @@ fn equal_at(a: &Val, b: &Val, depth: usize) -> Result<bool> {
         (Val::Str(x), Val::Str(y)) => x.text == y.text,
         (Val::Bytes(x), Val::Bytes(y)) => x == y,
         (Val::List(x), Val::List(y)) => {
-            std::rc::Rc::ptr_eq(x, y) || lists(&x.borrow(), &y.borrow())?
+            std::rc::Rc::ptr_eq(x, y) || lists(&x.borrow(), &y.borrow(), count)?
         }
-        (Val::Tuple(x), Val::Tuple(y)) => lists(x, y)?,
+        (Val::Tuple(x), Val::Tuple(y)) => lists(x, y, count)?,
         (Val::Dict(x), Val::Dict(y)) => {
             if std::rc::Rc::ptr_eq(x, y) {
                 return Ok(true);
@@ -59,15 +62,15 @@ fn equal_at(a: &Val, b: &Val, depth: usize) -> Result<bool> {
             }
             for (key, value) in x.iter() {
                 match y.get(key) {
-                    Some(other) if equal_at(value, other, depth + 1)? => {}
+                    Some(other) if equal_at(value, other, depth + 1, count)? => {}
                     _ => return Ok(false),
                 }
             }
             true
         }
         (Val::Set(x), Val::Set(y)) => *x.borrow() == *y.borrow(),
-        (Val::View(..), Val::View(..)) => lists(&a.iterate()?, &b.iterate()?)?,
-        (Val::Range(..), Val::Range(..)) => lists(&a.iterate()?, &b.iterate()?)?,
+        (Val::View(..), Val::View(..)) => lists(&a.iterate()?, &b.iterate()?, count)?,
+        (Val::Range(..), Val::Range(..)) => lists(&a.iterate()?, &b.iterate()?, count)?,
         (Val::Function(x), Val::Function(y)) => x == y,
         (Val::Macro(x), Val::Macro(y)) => std::rc::Rc::ptr_eq(x, y),
         (Val::Namespace(x), Val::Namespace(y)) => std::rc::Rc::ptr_eq(x, y),
@@ -246,7 +249,7 @@ fn add(a: &Val, b: &Val) -> Result {
             bounded(items.len())?;
             Ok(Val::list(items))
         }
-        (Val::Tuple(x), Val::Tuple(y)) => Ok(Val::tuple([&**x, &**y].concat())),
+        (Val::Tuple(x), Val::Tuple(y)) => Ok(Val::tuple([x.to_vec(), y.to_vec()].concat())),
         (Val::Bytes(x), Val::Bytes(y)) => Ok(Val::bytes([&**x, &**y].concat())),
         (Val::Str(_) | Val::List(_) | Val::Tuple(_), _) => {
             let (name, other) = (a.type_name(), b.type_name());

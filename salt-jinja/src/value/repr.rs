@@ -57,7 +57,7 @@ impl Printer {
                 "maximum recursion depth exceeded while getting the repr of an object",
             ));
         }
-        if out.len() > 256 << 20 {
+        if out.len() > 64 << 20 {
             return Err(Error::bound("the text is too long"));
         }
         match value {
