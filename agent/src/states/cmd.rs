@@ -312,7 +312,12 @@ fn reinterpret(mut out: Outcome) -> Outcome {
         None => {
             let (body, last) = match stdout.trim_end().rfind('\n') {
                 Some(at) => (stdout[..at].to_owned(), &stdout[at + 1..]),
-                None => (String::new(), stdout.as_str()),
+                // Salt cuts at the line break that it did not find, which takes the last sign away.
+                None => {
+                    let mut body = stdout.clone();
+                    body.pop();
+                    (body, stdout.as_str())
+                }
             };
             let mut data = Map::new();
             for word in shlex::split(last).unwrap_or_default() {
