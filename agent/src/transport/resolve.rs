@@ -7,8 +7,10 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use hickory_resolver::Resolver;
-use hickory_resolver::config::{LookupIpStrategy, NameServerConfigGroup, ResolverConfig};
-use hickory_resolver::name_server::TokioConnectionProvider;
+use hickory_resolver::config::{
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig,
+};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::system_conf::read_system_conf;
 
 use super::{BoxFuture, Error};
@@ -81,15 +83,9 @@ impl System {
     async fn dns(&self, host: &str) -> Result<Answer, String> {
         let (mut config, mut options) = read_system_conf().map_err(|e| e.to_string())?;
         if !self.servers.is_empty() {
-            let mut group = NameServerConfigGroup::new();
-            for server in &self.servers {
-                group.merge(NameServerConfigGroup::from_ips_clear(
-                    &[server.ip()],
-                    server.port(),
-                    true,
-                ));
-            }
-            config = ResolverConfig::from_parts(None, Vec::new(), group);
+            config = ResolverConfig::from_name_servers(
+                self.servers.iter().copied().map(name_server).collect(),
+            );
         }
         options.cache_size = 0;
         options.timeout = Duration::from_secs(2);
@@ -98,9 +94,10 @@ impl System {
             Some(false) => LookupIpStrategy::Ipv4Only,
             _ => LookupIpStrategy::Ipv4AndIpv6,
         };
-        let resolver = Resolver::builder_with_config(config, TokioConnectionProvider::default())
+        let resolver = Resolver::builder_with_config(config, TokioRuntimeProvider::default())
             .with_options(options)
-            .build();
+            .build()
+            .map_err(|e| e.to_string())?;
         let found = resolver.lookup_ip(host).await.map_err(|e| e.to_string())?;
         let valid = found
             .valid_until()
@@ -144,6 +141,16 @@ impl Resolve for System {
             self.lookup(host).await
         })
     }
+}
+
+/// A server that is asked by UDP, and by TCP when an answer is too long for that.
+fn name_server(at: SocketAddr) -> NameServerConfig {
+    let ways = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+    let at_port = |mut way: ConnectionConfig| {
+        way.port = at.port();
+        way
+    };
+    NameServerConfig::new(at.ip(), true, ways.map(at_port).into())
 }
 
 fn believe(ttl: Duration) -> Duration {
