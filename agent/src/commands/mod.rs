@@ -22,6 +22,7 @@ use salt_wire::Value;
 use crate::cli::{Cli, Command, Global};
 use crate::config::{self, Loaded, Source};
 use crate::host::env;
+use crate::host::exec::become_other;
 use crate::identity::{self, Cache};
 use crate::logging::{self, Destination};
 
@@ -29,7 +30,11 @@ pub use exit::Code;
 
 /// The whole program: arguments in, exit code out.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Code {
-    let cli = match Cli::try_parse_from(by_own_name(args.into_iter().collect())) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(code) = become_other::take_over(&args) {
+        return Code(code);
+    }
+    let cli = match Cli::try_parse_from(by_own_name(args)) {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),
     };

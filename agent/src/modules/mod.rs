@@ -3,6 +3,7 @@
 //! Lookup, `sys.doc`, `sys.argspec` and the reference pages all read that one list.
 
 pub mod config;
+pub mod cmd;
 pub mod cp;
 pub mod event;
 pub mod key;
@@ -55,6 +56,7 @@ pub(crate) use row;
 /// Every module's rows.
 const ALL: &[&[Function]] = &[
     config::FUNCTIONS,
+    cmd::FUNCTIONS,
     cp::FUNCTIONS,
     event::FUNCTIONS,
     key::FUNCTIONS,

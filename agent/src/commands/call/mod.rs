@@ -18,6 +18,7 @@ use crate::dispatch::Registry;
 use crate::grains;
 use crate::host::Host;
 use crate::identity::Cache;
+use crate::logging::Destination;
 use crate::modules;
 use crate::returns::load::{Docs, Outcome, Part};
 use print::Printer;
@@ -65,7 +66,9 @@ fn misused(text: &str) -> Code {
 fn settings(global: &Global, args: &CallArgs) -> Result<Settings, config::Error> {
     let mut source = super::source(global);
     source.overrides.extend(args.overrides());
-    Ok(super::load(&source, Cache::Read)?.settings)
+    let loaded = super::load(&source, Cache::Read)?;
+    super::start_logging(&loaded, Destination::Console);
+    Ok(loaded.settings)
 }
 
 fn context(args: &CallArgs, settings: Settings) -> Context {

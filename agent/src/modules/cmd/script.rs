@@ -1,0 +1,177 @@
+//! Scripts from the fileserver, and code given as text.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::User;
+use salt_wire::{Map, Value, map};
+use tracing::error;
+
+use super::request::Streams;
+use super::{all, run};
+use crate::context::{Args, Context, Error, Result, python};
+use crate::host::{fs::write_atomic, shlex};
+
+/// A file that is gone when its owner is done.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    /// A new name in `dir` that nobody has yet.
+    fn new(dir: &Path, suffix: &str) -> Result<Self> {
+        let mut noise = [0u8; 8];
+        getrandom::fill(&mut noise).map_err(|e| Error::execution(e.to_string()))?;
+        let name: String = noise.iter().map(|b| format!("{b:02x}")).collect();
+        Ok(Self(dir.join(format!("__salt.tmp.{name}{suffix}"))))
+    }
+
+    /// Puts the code there, only for its user to run.
+    fn fill(&self, bytes: &[u8], mode: u32, owner: Option<&User>) -> Result<()> {
+        let told = |e: std::io::Error| Error::execution(format!("{}: {e}", self.0.display()));
+        write_atomic(&self.0, bytes, mode).map_err(told)?;
+        fs::set_permissions(&self.0, fs::Permissions::from_mode(mode)).map_err(told)?;
+        if let Some(user) = owner {
+            chown(&self.0, Some(user.uid.as_raw()), None).map_err(told)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+fn owner(args: &Args) -> Result<Option<User>> {
+    let Some(name) = args.opt_text("runas")? else {
+        return Ok(None);
+    };
+    Ok(User::from_name(&name).ok().flatten())
+}
+
+pub(super) fn script(ctx: &Context, args: &Args) -> Result {
+    let source = args.text("source")?;
+    let saltenv = match args.get("saltenv") {
+        Value::Null => ctx.settings.opts.get("saltenv").filter(|e| !e.is_null()),
+        given => Some(given),
+    };
+    let saltenv = saltenv.cloned().unwrap_or_else(|| "base".into());
+    let bare = source.split('?').next().unwrap_or_default();
+    let name = bare.rsplit('/').next().unwrap_or_default();
+    let suffix = match name.rfind('.') {
+        Some(at) if at > 0 => &name[at..],
+        _ => "",
+    };
+    let dir = args.opt_text("cwd")?.filter(|d| !d.is_empty());
+    let dir = dir.map_or_else(std::env::temp_dir, PathBuf::from);
+    let path = Temporary::new(&dir, suffix)?;
+    let failed = || {
+        Ok(Value::Map(map! {
+            "pid" => 0, "retcode" => 1, "stdout" => "", "stderr" => "", "cache_error" => true,
+        }))
+    };
+    let template = args.get("template");
+    let fetched = if template.is_truthy() {
+        // The template is rendered to a place of its own first; the script's own file is made private.
+        let rendered = Temporary::new(&std::env::temp_dir(), suffix)?;
+        let destination = rendered.0.display().to_string();
+        let mut kwargs: Map = args.extra.clone();
+        kwargs.retain(|k, _| {
+            !k.as_str()
+                .is_some_and(|k| k.starts_with("__pub_") || k == "__env__")
+        });
+        kwargs.insert("template".into(), template.clone());
+        kwargs.insert("saltenv".into(), saltenv);
+        let call = [source.as_str().into(), destination.into()];
+        let done = ctx.functions.call(ctx, "cp.get_template", &call, &kwargs)?;
+        done.is_truthy()
+            .then(|| fs::read(&rendered.0).ok())
+            .flatten()
+    } else {
+        let call = [source.as_str().into(), saltenv];
+        let cached = ctx
+            .functions
+            .call(ctx, "cp.cache_file", &call, &Map::new())?;
+        cached.as_str().and_then(|p| fs::read(p).ok())
+    };
+    let Some(bytes) = fetched else {
+        return failed();
+    };
+    path.fill(&bytes, 0o500, owner(args)?.as_ref())?;
+    let mut words = vec![path.0.display().to_string()];
+    let mut request = args.clone();
+    match args.get("args") {
+        given if !given.is_truthy() => {}
+        given => {
+            request.named.insert("python_shell".into(), false.into());
+            match given {
+                Value::List(items) => words.extend(items.iter().map(python::text)),
+                other => words.extend(shlex::split(&python::text(other)).map_err(|e| {
+                    Error::Exception {
+                        kind: "ValueError",
+                        message: e.to_owned(),
+                    }
+                })?),
+            }
+        }
+    }
+    request.named.insert("cmd".into(), words.into());
+    // Already applied to the script itself.
+    request.named.insert("template".into(), Value::Null);
+    match run::run(ctx, &request, Streams::Apart) {
+        Ok(ran) => Ok(Value::Map(all(args, ran))),
+        Err(Error::Execution(text) | Error::Invocation(text)) => {
+            error!(
+                source,
+                reason = text,
+                "cmd.script: unable to run the script."
+            );
+            Ok(Value::Map(Map::new()))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+pub(super) fn script_retcode(ctx: &Context, args: &Args) -> Result {
+    let done = script(ctx, args)?;
+    done.get("retcode")
+        .cloned()
+        .ok_or_else(|| Error::Exception {
+            kind: "KeyError",
+            message: "'retcode'".to_owned(),
+        })
+}
+
+pub(super) fn exec_code(ctx: &Context, args: &Args) -> Result {
+    let done = exec_code_all(ctx, args)?;
+    Ok(done.get("stdout").cloned().unwrap_or_default())
+}
+
+pub(super) fn exec_code_all(ctx: &Context, args: &Args) -> Result {
+    let lang = args.text("lang")?;
+    let file = Temporary::new(&std::env::temp_dir(), "")?;
+    let code = args.text("code")?;
+    file.fill(code.as_bytes(), 0o600, owner(args)?.as_ref())?;
+    let mut words: Vec<Value> = vec![lang.into(), file.0.display().to_string().into()];
+    match args.get("args") {
+        Value::Str(one) => words.push(one.as_str().into()),
+        Value::List(items) => words.extend(items.iter().cloned()),
+        _ => {}
+    }
+    let mut request = args.clone();
+    let defaults = map! {
+        "cmd" => words,
+        "python_shell" => false,
+        "shell" => "",
+        "output_loglevel" => "debug",
+        "rstrip" => true,
+        "reset_system_locale" => true,
+    };
+    for (key, value) in defaults {
+        let given = args.extra.get(&key).cloned();
+        request.named.insert(key, given.unwrap_or(value));
+    }
+    let ran = run::run(ctx, &request, Streams::Apart)?;
+    Ok(Value::Map(all(&request, ran)))
+}
