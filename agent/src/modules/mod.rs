@@ -2,8 +2,8 @@
 //! [`all`] lists the slices. A new function touches its own file; a new module, its file and two lines here.
 //! Lookup, `sys.doc`, `sys.argspec` and the reference pages all read that one list.
 
-pub mod config;
 pub mod cmd;
+pub mod config;
 pub mod cp;
 pub mod event;
 pub mod key;

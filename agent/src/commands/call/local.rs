@@ -1,15 +1,23 @@
 //! What stands in for the daemon in a single call.
 
 use salt_wire::Map;
+use tracing::warn;
 
 use crate::context::{Context, Error, Minion, Result};
 use crate::grains;
+use crate::highstate::gather;
+use crate::pillar::Request;
 
 /// No daemon: facts are read anew in place, nobody hears events, nothing else is there.
 pub(super) struct Alone;
 
-/// Fills in what functions expect to find: the pillar, once there is one to be had.
-pub(super) fn prepare(_: &Context) {}
+/// Fills in what functions expect to find: the pillar. What is wrong with it is the functions' to tell.
+pub(super) fn prepare(ctx: &Context) {
+    match gather(ctx, &Request::of(ctx)) {
+        Ok(pillar) => ctx.facts.set_pillar(pillar),
+        Err(error) => warn!(%error, "There is no pillar."),
+    }
+}
 
 impl Minion for Alone {
     fn running(&self) -> Vec<Map> {
@@ -26,7 +34,8 @@ impl Minion for Alone {
         Ok(())
     }
 
-    fn refresh_pillar(&self, _: &Context) -> Result<()> {
+    fn refresh_pillar(&self, ctx: &Context) -> Result<()> {
+        prepare(ctx);
         Ok(())
     }
 

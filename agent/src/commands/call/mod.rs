@@ -26,6 +26,9 @@ use print::Printer;
 /// No such function: Python's `exit(-1)`.
 const NOT_AVAILABLE: Code = Code(255);
 
+/// How the complaint about keywords begins, which salt-call makes before it calls the function.
+const BAD_KEYWORDS: &str = "The following keyword arguments are not valid";
+
 pub(super) fn run(global: &Global, args: &CallArgs) -> anyhow::Result<Code> {
     let mut args = args.clone();
     if args.args_stdin {
@@ -189,8 +192,11 @@ fn failed(fun: &str, error: &Error, printer: &Printer) -> Code {
         Error::MissingCommand(text) => {
             print::error(&format!("Command required for '{fun}' not found: {text}\n"));
         }
-        Error::Invocation(text) => print::error(&format!("{text}\n")),
-        Error::Arguments(text) => {
+        Error::Invocation(text) if text.starts_with(BAD_KEYWORDS) => {
+            print::error(&format!("{text}\n"));
+        }
+        // To Python a misuse is a wrong argument, too.
+        Error::Invocation(text) | Error::Arguments(text) => {
             print::error(&format!("\nPassed invalid arguments: {text}.\n\nUsage:\n"));
             print::text(&Registry.doc(fun));
         }

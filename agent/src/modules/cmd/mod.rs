@@ -196,8 +196,7 @@ fn which_bin(_: &Context, args: &Args) -> Result {
             .iter()
             .filter_map(|i| i.as_str().map(str::to_owned))
             .collect(),
-        // A text is a list of its letters to Python.
-        Value::Str(text) => text.chars().map(String::from).collect(),
+        Value::Str(text) => vec![text.clone()],
         _ => Vec::new(),
     };
     let found = names.iter().map(|n| path_of(n)).find(|p| !p.is_null());

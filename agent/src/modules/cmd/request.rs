@@ -9,9 +9,11 @@ use salt_wire::{Map, Value};
 
 use super::account;
 use crate::context::{Args, Context, Error, Result, python};
+use crate::fileclient::FileClient;
 use crate::fnmatch::fnmatch;
 use crate::host::exec::Command;
 use crate::host::{env, shlex};
+use crate::render::{Source, template};
 
 /// What becomes of the command's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,10 +72,11 @@ impl Request {
             )));
         }
         let mut cmd = args.get("cmd").clone();
-        let template = args.get("template");
-        if template.is_truthy() {
-            cmd = render(ctx, args, &python::text(template), &cmd)?;
-            cwd = python::text(&render(ctx, args, &python::text(template), &cwd.into())?);
+        let engine = args.get("template");
+        if engine.is_truthy() {
+            let engine = python::text(engine);
+            cmd = render(ctx, args, &engine, &cmd)?;
+            cwd = python::text(&render(ctx, args, &engine, &cwd.into())?);
         }
         if from_job && !is_permitted(ctx, &cmd) {
             let text = python::text(&cmd);
@@ -174,21 +177,26 @@ fn directory(args: &Args, runas: Option<&str>) -> String {
 }
 
 fn render(ctx: &Context, args: &Args, engine: &str, text: &Value) -> Result {
-    if !matches!(
-        engine,
-        "jinja" | "py" | "mako" | "cheetah" | "genshi" | "wempy" | "aws_kms"
-    ) {
+    if engine != "jinja" {
         return Err(Error::execution(format!(
             "Attempted to render file paths with unavailable engine {engine}"
         )));
     }
-    let call = Map::from_iter([
-        ("string".into(), python::text(text).into()),
-        ("default_renderer".into(), engine.into()),
-        ("saltenv".into(), args.get("saltenv").clone()),
-    ]);
-    ctx.functions
-        .call(ctx, "slsutil.renderer", &[], &call)
+    let saltenv = match args.get("saltenv") {
+        Value::Null => "base".to_owned(),
+        given => python::text(given),
+    };
+    let files = FileClient::new(ctx);
+    let source = Source {
+        text: &python::text(text),
+        path: None,
+        saltenv: &saltenv,
+        sls: None,
+        variables: &Map::new(),
+        files: &files,
+    };
+    template(ctx, &source)
+        .map(Value::from)
         .map_err(|e| Error::execution(format!("Failed to execute cmd with error: {e}")))
 }
 
