@@ -6,6 +6,7 @@ pub mod cmd;
 pub mod config;
 pub mod cp;
 pub mod event;
+pub mod grains;
 pub mod key;
 pub mod mine;
 pub mod pillar;
@@ -55,10 +56,11 @@ pub(crate) use row;
 
 /// Every module's rows.
 const ALL: &[&[Function]] = &[
-    config::FUNCTIONS,
     cmd::FUNCTIONS,
+    config::FUNCTIONS,
     cp::FUNCTIONS,
     event::FUNCTIONS,
+    grains::FUNCTIONS,
     key::FUNCTIONS,
     mine::FUNCTIONS,
     pillar::FUNCTIONS,

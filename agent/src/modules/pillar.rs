@@ -342,6 +342,11 @@ fn unfit(message: &str) -> Error {
 
 fn filter_by(ctx: &Context, args: &Args) -> Result {
     let pillar = Value::Map(ctx.facts.pillar().as_ref().clone());
+    choose(&pillar, &args.text("pillar")?, args)
+}
+
+/// Chooses an entry of `lookup_dict` by the value at `path`; also the work of `grains.filter_by`.
+pub(super) fn choose(facts: &Value, path: &str, args: &Args) -> Result {
     let Value::Map(table) = args.get("lookup_dict") else {
         return Err(Error::Arguments("lookup_dict must be a dict".into()));
     };
@@ -352,7 +357,7 @@ fn filter_by(ctx: &Context, args: &Args) -> Result {
             .find(|(key, _)| fnmatch(&wanted, &python::text(key)))
             .map(|(_, value)| value.clone())
     };
-    let chosen = match traverse(&pillar, &args.text("pillar")?, ":") {
+    let chosen = match traverse(facts, path, ":") {
         Some(Value::List(several)) => several.iter().find_map(entry),
         Some(one) => entry(one),
         None => None,
