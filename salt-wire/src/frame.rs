@@ -102,11 +102,11 @@ pub enum Field<'a> {
     Bool(bool),
     /// An integer.
     Int(i128),
-    /// Text or bytes.
+    /// Text, bytes, or the data of an extension.
     Bytes(&'a [u8]),
     /// A map within the map.
     Map(Fields<'a>),
-    /// A list, float or extension: no field of the protocol is one.
+    /// A list or float: no field of the protocol is one.
     Other,
 }
 
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
             0xc6 | 0xdb => self.sized(4)?,
             ext @ 0xc7..=0xc9 => {
                 let len = self.uint(1 << (ext - 0xc7))?;
-                self.other(len.saturating_add(1))?
+                self.ext(len)?
             }
             0xca => self.other(4)?,
             0xcb => self.other(8)?,
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
                 let negative = unsigned >> (bits - 1) == 1;
                 Field::Int(unsigned - if negative { 1 << bits } else { 0 })
             }
-            ext @ 0xd4..=0xd8 => self.other((1 << (ext - 0xd4)) + 1)?,
+            ext @ 0xd4..=0xd8 => self.ext(1 << (ext - 0xd4))?,
             list @ 0xdc..=0xdd => {
                 let len = self.uint(2 << (list - 0xdc))?;
                 self.skip(len, depth)?
@@ -249,6 +249,12 @@ impl<'a> Reader<'a> {
 
     fn sized(&mut self, size: usize) -> Result<Field<'a>, &'static str> {
         let len = self.uint(size)?;
+        Ok(Field::Bytes(self.take(len)?))
+    }
+
+    /// An extension is its bare data, as for [`Value`]: both have to see the same map.
+    fn ext(&mut self, len: usize) -> Result<Field<'a>, &'static str> {
+        self.byte()?;
         Ok(Field::Bytes(self.take(len)?))
     }
 
@@ -363,10 +369,10 @@ mod tests {
         assert_eq!(fields.get("odd"), Some(&Field::Other));
         assert_eq!(fields.text("id"), Some("x"));
         let ext = b"\x81\xa1a\xc7\x02\x4eab";
-        assert_eq!(
-            Fields::decode(ext, "map").unwrap().get("a"),
-            Some(&Field::Other)
-        );
+        assert_eq!(Fields::decode(ext, "map").unwrap().text("a"), Some("ab"));
+        // Found by fuzzing: an extension as a key is text to the full decoder.
+        let key = b"\x81\xd5\x01id\x07";
+        assert_eq!(Fields::decode(key, "map").unwrap().int("id"), Some(7));
     }
 
     #[test]
