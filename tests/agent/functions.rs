@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 /// Functions whose returns must be equal to the letter.
 fn equal() -> Vec<(&'static str, Value, Value)> {
-    let none = json!({});
     let plain = |fun, arg| (fun, arg, json!({}));
     vec![
         plain("test.ping", json!([])),
@@ -13,15 +12,10 @@ fn equal() -> Vec<(&'static str, Value, Value)> {
         plain("test.false", json!([])),
         plain("test.echo", json!(["some text"])),
         plain("test.version", json!([])),
-        plain("test.fib", json!([7])),
-        plain("test.collatz", json!([6])),
         plain("test.outputter", json!(["x"])),
         plain("test.retcode", json!([42])),
-        plain("test.arg_type", json!([1, "a", 1.5, [1], {"k": 2}, null])),
         plain("test.sleep", json!([0.1])),
-        plain("test.ping", json!(["one too many"])),
         ("test.ping", json!([]), json!({"bogus": 1})),
-        plain("test.echo", json!([])),
         plain("no.such_function", json!([])),
         plain("test.no_such_function", json!([])),
         plain("cmd.run", json!(["echo out; echo err >&2"])),
@@ -47,23 +41,10 @@ fn equal() -> Vec<(&'static str, Value, Value)> {
             json!({"cwd": "/no/such/folder"}),
         ),
         ("cmd.run", json!(["true"]), json!({"runas": "no-such-user"})),
-        plain("grains.get", json!(["os"])),
-        plain("grains.get", json!(["no:such", "fallback"])),
-        plain("grains.item", json!(["os", "kernel", "no_such"])),
-        plain("grains.has_value", json!(["os"])),
-        plain("grains.setval", json!(["demo", {"a": [1, "two"]}])),
-        plain("grains.get", json!(["demo:a"])),
-        plain("grains.append", json!(["tags", "one"])),
-        plain("grains.append", json!(["tags", "two"])),
-        plain("grains.append", json!(["tags", "two"])),
-        plain("grains.remove", json!(["tags", "one"])),
-        plain("grains.delkey", json!(["tags"])),
-        plain("grains.delval", json!(["demo"])),
         plain("pillar.get", json!(["tier:name"])),
         plain("pillar.get", json!(["no:such", {"a": 1}])),
         plain("pillar.item", json!(["tier"])),
         plain("pillar.items", json!([])),
-        plain("pillar.raw", json!([])),
         plain("pillar.ls", json!([])),
         plain("pillar.keys", json!(["tier"])),
         plain("config.get", json!(["tier:size"])),
@@ -86,10 +67,6 @@ fn equal() -> Vec<(&'static str, Value, Value)> {
         plain("saltutil.is_running", json!(["state.*"])),
         plain("saltutil.refresh_pillar", json!([])),
         plain("saltutil.refresh_grains", json!([])),
-        plain("network.is_loopback", json!(["127.0.0.9"])),
-        plain("network.in_subnet", json!(["127.0.0.0/8"])),
-        plain("network.ip_addrs", json!([])),
-        plain("status.nproc", json!([])),
         plain("state.show_sls", json!(["demo"])),
         plain("state.show_low_sls", json!(["demo"])),
         plain("state.show_top", json!([])),
@@ -98,7 +75,6 @@ fn equal() -> Vec<(&'static str, Value, Value)> {
         ("state.sls", json!(["demo"]), json!({"test": true})),
         plain("state.apply", json!(["demo"])),
         ("state.single", json!(["test.nop"]), json!({"name": "x"})),
-        ("state.single", json!(["test.nop"]), none),
     ]
 }
 

@@ -47,7 +47,7 @@ fn a_highstate_reads_as_the_operator_knows_it(release: Release) {
     assert!(
         tested
             .stdout
-            .contains("Succeeded: 3 (unchanged=1, changed=1)"),
+            .contains("Succeeded: 3 (unchanged=2, changed=2)"),
         "{tested:?}"
     );
     assert!(!motd.exists());

@@ -12,8 +12,9 @@ use crate::{Finished, Process, bin, until};
 pub struct Agent {
     /// Its minion id.
     pub id: String,
-    dir: TempDir,
+    // Before the directory: it reads its log there when it ends.
     process: Option<Process>,
+    dir: TempDir,
 }
 
 impl Agent {

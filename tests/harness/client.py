@@ -8,6 +8,7 @@ import sys
 import time
 
 import salt.client
+import salt.exceptions
 
 client = salt.client.LocalClient(c_path=sys.argv[1])
 
@@ -15,14 +16,18 @@ client = salt.client.LocalClient(c_path=sys.argv[1])
 def call(job):
     """One job, waited for."""
     start = time.perf_counter()
-    ret = client.cmd(
-        job["tgt"],
-        job["fun"],
-        job.get("arg", []),
-        timeout=job.get("timeout", 60),
-        tgt_type=job.get("tgt_type", "list"),
-        kwarg=job.get("kwarg"),
-    )
+    try:
+        ret = client.cmd(
+            job["tgt"],
+            job["fun"],
+            job.get("arg", []),
+            timeout=job.get("timeout", 60),
+            tgt_type=job.get("tgt_type", "list"),
+            kwarg=job.get("kwarg"),
+        )
+    except salt.exceptions.SaltClientError:
+        # Nobody matches the target.
+        ret = {}
     return {"ms": (time.perf_counter() - start) * 1000, "ret": ret}
 
 

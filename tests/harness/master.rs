@@ -15,8 +15,9 @@ pub struct Master {
     pub release: Release,
     /// The address that it listens on, at Salt's own ports.
     pub address: Address,
-    dir: TempDir,
+    // Before the directory: it reads its log there when it ends.
     process: Option<Process>,
+    dir: TempDir,
 }
 
 /// What a master is started with.

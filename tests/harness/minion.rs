@@ -13,8 +13,9 @@ pub struct Minion {
     pub release: Release,
     /// Its minion id.
     pub id: String,
-    dir: TempDir,
+    // Before the directory: it reads its log there when it ends.
     process: Option<Process>,
+    dir: TempDir,
 }
 
 impl Minion {
