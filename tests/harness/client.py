@@ -10,6 +10,8 @@ import time
 import salt.client
 import salt.exceptions
 
+# Salt prints some of its complaints; the answers must not be among them.
+answers, sys.stdout = sys.stdout, sys.stderr
 client = salt.client.LocalClient(c_path=sys.argv[1])
 
 
@@ -49,4 +51,4 @@ def returns(job):
 for line in sys.stdin:
     job = json.loads(line)
     answer = {"call": call, "publish": publish, "returns": returns}[job.pop("do")](job)
-    print(json.dumps(answer), flush=True)
+    print(json.dumps(answer), file=answers, flush=True)
