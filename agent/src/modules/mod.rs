@@ -15,6 +15,7 @@ pub mod remaster;
 pub mod saltutil;
 pub mod saltutil_sync;
 pub mod schedule;
+pub mod service;
 pub mod state;
 pub mod sys;
 pub mod test;
@@ -68,6 +69,7 @@ const ALL: &[&[Function]] = &[
     remaster::FUNCTIONS,
     saltutil::FUNCTIONS,
     saltutil_sync::FUNCTIONS,
+    service::FUNCTIONS,
     state::FUNCTIONS,
     schedule::FUNCTIONS,
     sys::FUNCTIONS,
