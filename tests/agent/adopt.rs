@@ -10,7 +10,7 @@ use harness::{Finished, Master, Minion, Process, Release, bin, until};
 on_each_release!(a_minions_directory_is_taken_over_and_given_back);
 
 fn answers(master: &Master, id: &str) {
-    until(60, &format!("{id} to answer"), || {
+    until(180, &format!("{id} to answer"), || {
         let ran = master.run("salt", &["-t", "3", id, "test.ping"]);
         ran.stdout.contains("True")
     });

@@ -117,6 +117,7 @@ fn main() {
         ],
     );
     assert_eq!(highstate.code, 0, "{highstate:?}");
+    assert!(!highstate.stdout.contains("changed="), "{highstate:?}");
     say("state.highstate test=True: nothing to change");
 
     drop(vms);
