@@ -1,5 +1,5 @@
 //! The subcommands, one file each: `run(&Global, &Args) -> anyhow::Result<Code>`. A new one is a variant in
-//! `cli.rs`, a file here and a line in [`dispatch`].
+//! `cli.rs`, a file here and a line in `dispatch`.
 
 mod adopt;
 mod call;

@@ -1,7 +1,7 @@
 //! Who this machine is to its masters: the minion id, as Salt finds it. An id in the configuration wins
 //! and never comes here.
 //!
-//! One more source of names: a step in [`names::first`].
+//! One more source of names: a step in `names::first`.
 
 mod names;
 

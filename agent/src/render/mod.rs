@@ -2,7 +2,7 @@
 //!
 //! `pipe.rs` which renderers, `jinja.rs` the template's surroundings, `loader.rs` where imports come from,
 //! `salt.rs` the functions behind `salt`, `error.rs` failures in Salt's words. A further renderer is a
-//! variant of [`pipe::Renderer`]; one that this agent does not have is refused by name.
+//! variant of `pipe::Renderer`; one that this agent does not have is refused by name.
 
 mod error;
 mod jinja;

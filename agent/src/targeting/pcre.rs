@@ -13,7 +13,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     })
 }
 
-/// As [`matches`]; `None` for a pattern that is none.
+/// As [`matches()`]; `None` for a pattern that is none.
 pub fn try_match(pattern: &str, text: &str) -> Option<bool> {
     let regex = compile(pattern)?;
     // The leftmost match begins at the start if any match does.

@@ -2,8 +2,8 @@
 //!
 //! [`handshake`] makes a [`Ticket`](handshake::Ticket) of an answer to `_auth`; from it [`request`] gets the
 //! keys to ask with and [`publish`] the keys to listen with. After each re-authentication both are handed
-//! the new ticket. None of them waits or retries: the caller has the clock, and [`Error::fault`]
-//! (crate::Error::fault) tells what another try is good for.
+//! the new ticket. None of them waits or retries: the caller has the clock, and [`fault`](crate::error::Error::fault)
+//! tells what another try is good for.
 
 pub mod handshake;
 pub mod publish;
