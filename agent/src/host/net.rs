@@ -1,9 +1,9 @@
 //! Network interfaces as Salt describes them, and names looked up as the C library does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io::{self, Read};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -225,6 +225,48 @@ pub fn name_of(ip: IpAddr, deadline: Duration) -> Option<String> {
     within(deadline, move || dns_lookup::lookup_addr(&ip).ok()).flatten()
 }
 
+/// The peers of established TCP connections to a port of theirs.
+pub fn connected_to(port: u16) -> BTreeSet<IpAddr> {
+    let mut found = BTreeSet::new();
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let text = std::fs::read_to_string(table).unwrap_or_default();
+        found.extend(text.lines().skip(1).filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let (address, peer_port) = words.get(2)?.split_once(':')?;
+            let established = *words.get(3)? == "01";
+            let peer_port = u16::from_str_radix(peer_port, 16).ok()?;
+            (established && peer_port == port).then(|| kernel_address(address))?
+        }));
+    }
+    found
+}
+
+/// An address as the kernel prints it: 32-bit words in the machine's own byte order, in hexadecimal.
+pub fn kernel_address(text: &str) -> Option<IpAddr> {
+    let mut bytes = Vec::with_capacity(16);
+    for at in (0..text.len()).step_by(8) {
+        let word = u32::from_str_radix(text.get(at..at + 8)?, 16).ok()?;
+        bytes.extend(word.to_ne_bytes());
+    }
+    if let Ok(four) = <[u8; 4]>::try_from(&bytes[..]) {
+        return Some(Ipv4Addr::from(four).into());
+    }
+    let six = Ipv6Addr::from(<[u8; 16]>::try_from(&bytes[..]).ok()?);
+    Some(six.to_canonical())
+}
+
+/// Whether a ZeroMQ socket listens there: both sides begin with the same signature at once.
+pub fn speaks_zeromq(address: SocketAddr, deadline: Duration) -> bool {
+    let Ok(mut stream) = TcpStream::connect_timeout(&address, deadline) else {
+        return false;
+    };
+    let mut signature = [0; 10];
+    stream.set_read_timeout(Some(deadline)).is_ok()
+        && stream.read_exact(&mut signature).is_ok()
+        && signature[0] == 0xff
+        && signature[9] & 1 == 1
+}
+
 /// `AI_CANONNAME`, the same number in every C library of Linux.
 const AI_CANONNAME: i32 = 2;
 
@@ -256,6 +298,14 @@ mod tests {
     fn hardware_reads_as_ip_prints_it() {
         assert_eq!(hardware(1, &[2, 0xfc, 0]), "02:fc:00");
         assert_eq!(hardware(776, &[0, 0, 0, 0]), "0.0.0.0");
+    }
+
+    #[test]
+    fn the_kernels_addresses_are_read() {
+        let loopback = u32::from_ne_bytes([127, 0, 0, 1]);
+        let text = format!("{loopback:08X}");
+        assert_eq!(kernel_address(&text), Some(Ipv4Addr::LOCALHOST.into()));
+        assert_eq!(kernel_address("zz"), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod saltutil_sync;
 pub mod schedule;
 pub mod service;
 pub mod state;
+pub mod status;
 pub mod sys;
 pub mod test;
 
@@ -72,6 +73,7 @@ const ALL: &[&[Function]] = &[
     service::FUNCTIONS,
     state::FUNCTIONS,
     schedule::FUNCTIONS,
+    status::FUNCTIONS,
     sys::FUNCTIONS,
     test::FUNCTIONS,
 ];

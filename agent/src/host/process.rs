@@ -1,0 +1,78 @@
+//! The processes of the machine, from `/proc`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use nix::unistd::{Uid, User};
+
+/// A process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
+    /// Its parent's.
+    pub parent: i32,
+    /// Who runs it: a name, or the number of a user without one.
+    pub user: String,
+    /// Its command line; a kernel thread's name stands in brackets.
+    pub command: String,
+}
+
+/// All processes, by number.
+pub fn list() -> Vec<Process> {
+    let mut users = HashMap::new();
+    let mut found: Vec<Process> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            // One that ends while we look is as good as ended before.
+            read(&entry.path(), pid, &mut users)
+        })
+        .collect();
+    found.sort_by_key(|p| p.pid);
+    found
+}
+
+fn read(dir: &Path, pid: i32, users: &mut HashMap<u32, String>) -> Option<Process> {
+    let status = fs::read_to_string(dir.join("status")).ok()?;
+    let field = |name: &str| {
+        let mut lines = status.lines();
+        lines.find_map(|l| l.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+    };
+    let uid: u32 = field("Uid")?.split_whitespace().nth(1)?.parse().ok()?;
+    let user = users.entry(uid).or_insert_with(|| {
+        let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+        user.map_or_else(|| uid.to_string(), |u| u.name)
+    });
+    let line = fs::read(dir.join("cmdline")).unwrap_or_default();
+    let line = String::from_utf8_lossy(&line).replace('\0', " ");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let command = if words.is_empty() {
+        format!("[{}]", field("Name")?)
+    } else {
+        words.join(" ")
+    };
+    Some(Process {
+        pid,
+        parent: field("PPid")?.parse().ok()?,
+        user: user.clone(),
+        command,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn we_are_among_them() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let all = list();
+        let us = all.iter().find(|p| p.pid == own).unwrap();
+        assert!(!us.command.starts_with('['));
+        assert!(all.iter().any(|p| p.pid == us.parent || us.parent == 0));
+    }
+}
