@@ -66,6 +66,20 @@ fn each_kind_of_target_finds_its_minions(release: Release) {
     }
     let group = master.salt(&["-N", "webs", "test.ping"]);
     assert_eq!(group, json!({"web1": true}), "nodegroup");
-    let delimiter = master.salt(&["--delimiter=|", "-G", "role|spare", "test.ping"]);
+    let delimiter = master
+        .run(
+            "salt",
+            &[
+                "--out",
+                "json",
+                "-t",
+                "10",
+                "--delimiter=|",
+                "-G",
+                "role|spare",
+                "test.ping",
+            ],
+        )
+        .json();
     assert_eq!(delimiter, json!({"web2": true}), "delimiter");
 }
