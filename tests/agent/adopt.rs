@@ -40,7 +40,7 @@ fn a_minions_directory_is_taken_over_and_given_back(release: Release) {
     let mut minion = Minion::prepare(release, "heir", &master.address.to_string(), "");
     minion.start();
     answers(&master, "heir");
-    minion.process().stop(30);
+    minion.process().stop(150);
     let pki = minion.config_dir().join("pki/minion");
     let before = keys(&pki);
 
@@ -68,7 +68,7 @@ fn a_minions_directory_is_taken_over_and_given_back(release: Release) {
     assert_eq!(master.keys("minions_pre"), Vec::<String>::new());
     assert_eq!(master.keys("minions_denied"), Vec::<String>::new());
     assert_eq!(keys(&pki), before);
-    running.stop(10);
+    running.stop(30);
 
     agent(&minion, &["adopt", "--undo", "--no-systemd"]).success();
     assert_eq!(keys(&pki), before);

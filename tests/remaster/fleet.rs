@@ -29,7 +29,7 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
     let old = Master::of(from).auto_accept().start();
     let new = Master::of(to).start();
     let mut agents: Vec<Agent> = ["a1", "a2", "a3"]
-        .map(|id| Agent::start(id, &old.address.to_string(), "log_level: info"))
+        .map(|id| Agent::start(id, &old.address.to_string(), ""))
         .into();
     for agent in &mut agents {
         agent.wait_ready();

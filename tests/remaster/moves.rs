@@ -13,7 +13,7 @@ struct Pair {
 impl Pair {
     /// An agent that is ready on the old master.
     fn agent(&self, id: &str) -> Agent {
-        let mut agent = Agent::start(id, &self.old.address.to_string(), "log_level: info");
+        let mut agent = Agent::start(id, &self.old.address.to_string(), "");
         agent.wait_ready();
         agent
     }

@@ -29,7 +29,7 @@ fn twenty_publications_a_second() {
 fn soak(release: Release, time: Duration) {
     let mut master = Master::of(release).auto_accept().start();
     let address = master.address.to_string();
-    let mut agent = Agent::start("soaked", &address, "log_level: info");
+    let mut agent = Agent::start("soaked", &address, "");
     agent.wait_ready();
     let mut client = Client::of(&master);
     let memory_before = resident(agent.process().pid());
