@@ -100,6 +100,18 @@ pub fn load(settings: &Settings, host: &Host, refresh: bool) -> Map {
     grains
 }
 
+pub(crate) use names::dotted;
+
+/// The grain `fqdns` alone, looked up now.
+pub fn fqdns(settings: &Settings, host: &Host) -> Map {
+    let sources = Sources {
+        settings,
+        host,
+        interfaces: net::interfaces().unwrap_or_default(),
+    };
+    map! {"fqdns" => names::all(&sources)}
+}
+
 /// Reads every family of this machine.
 pub fn collect(settings: &Settings, host: &Host) -> Map {
     let sources = Sources {

@@ -17,13 +17,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 pub(super) fn collect(sources: &Sources<'_>) -> Map {
     let addresses = || sources.interfaces.iter().flat_map(|i| &i.addresses);
     let (names, four, six, fqdn) = thread::scope(|scope| {
-        let reverse = sources.flag("enable_fqdns_grains", true).then(|| {
-            let outside: BTreeSet<IpAddr> = addresses()
-                .map(|a| a.ip)
-                .filter(|ip| !ip.is_loopback())
-                .collect();
-            scope.spawn(move || fqdns(&outside))
-        });
+        let reverse = sources
+            .flag("enable_fqdns_grains", true)
+            .then(|| scope.spawn(|| all(sources)));
         let host = env::hostname();
         let fqdn = fqdn(&host);
         let found = net::addresses_of(&fqdn, DEADLINE);
@@ -48,6 +44,17 @@ pub(super) fn collect(sources: &Sources<'_>) -> Map {
         "fqdn_ip4" => four,
         "fqdn_ip6" => six,
     }
+}
+
+/// The names of all addresses that are not loopback.
+pub(super) fn all(sources: &Sources<'_>) -> Vec<String> {
+    let addresses = sources.interfaces.iter().flat_map(|i| &i.addresses);
+    fqdns(
+        &addresses
+            .map(|a| a.ip)
+            .filter(|ip| !ip.is_loopback())
+            .collect(),
+    )
 }
 
 /// The name under which the machine is known, else its own.
@@ -76,7 +83,7 @@ fn fqdns(addresses: &BTreeSet<IpAddr>) -> Vec<String> {
 }
 
 /// The first name with a dot that the hosts file gives beside this one.
-fn dotted(hosts: &str, name: &str) -> Option<String> {
+pub(crate) fn dotted(hosts: &str, name: &str) -> Option<String> {
     if name.contains('.') {
         return None;
     }

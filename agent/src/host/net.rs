@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -253,6 +253,28 @@ pub fn kernel_address(text: &str) -> Option<IpAddr> {
     }
     let six = Ipv6Addr::from(<[u8; 16]>::try_from(&bytes[..]).ok()?);
     Some(six.to_canonical())
+}
+
+/// Whether a TCP connection to there can be opened.
+pub fn accepts_tcp(address: SocketAddr, deadline: Duration) -> bool {
+    TcpStream::connect_timeout(&address, deadline).is_ok()
+}
+
+/// Whether anything comes back for a datagram.
+pub fn answers_udp(address: SocketAddr, deadline: Duration) -> bool {
+    let any: IpAddr = if address.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
+    let answer = || -> io::Result<usize> {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.set_read_timeout(Some(deadline))?;
+        socket.connect(address)?;
+        socket.send(b"salt")?;
+        socket.recv(&mut [0; 255])
+    };
+    answer().is_ok()
 }
 
 /// Whether a ZeroMQ socket listens there: both sides begin with the same signature at once.

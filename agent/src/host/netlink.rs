@@ -93,6 +93,7 @@ const RTM_NEWROUTE: u16 = 24;
 const RTM_NEWNEIGH: u16 = 28;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
+const REQUEST: u16 = 1;
 const REQUEST_DUMP: u16 = 0x301;
 const MAIN_TABLE: u32 = 254;
 
@@ -159,37 +160,9 @@ pub fn routes() -> io::Result<Vec<Route>> {
     let mut found = Vec::new();
     for family in [2u8, 10] {
         dump(RTM_NEWROUTE + 2, family, 12, RTM_NEWROUTE, |body| {
-            let mut route = Route {
-                v6: *body.first()? == 10,
-                destination: None,
-                prefix: *body.get(1)?,
-                kind: *body.get(7)?,
-                protocol: *body.get(5)?,
-                gateway: None,
-                link: 0,
-                metric: 0,
-                source: None,
-            };
-            let mut table = u32::from(*body.get(4)?);
+            let (route, table) = route(body)?;
             // A cached entry is no route that anybody configured.
             let cloned = u32_at(body, 8)? & 0x200 != 0;
-            for (kind, data) in attributes(body.get(12..)?) {
-                match kind {
-                    1 => route.destination = ip(data),
-                    4 => route.link = i32_at(data, 0)?,
-                    5 => route.gateway = ip(data),
-                    6 => route.metric = u32_at(data, 0)?,
-                    7 => route.source = ip(data),
-                    // The first hop stands for all of a multipath route.
-                    9 if route.link == 0 => {
-                        route.link = i32_at(data, 4)?;
-                        route.gateway = attributes(data.get(8..)?)
-                            .find_map(|(k, d)| (k == 5).then(|| ip(d)).flatten());
-                    }
-                    15 => table = u32_at(data, 0)?,
-                    _ => {}
-                }
-            }
             if table == MAIN_TABLE && !cloned {
                 found.push(route);
             }
@@ -197,6 +170,62 @@ pub fn routes() -> io::Result<Vec<Route>> {
         })?;
     }
     Ok(found)
+}
+
+/// The way that a packet to an address takes.
+pub fn route_to(ip: IpAddr) -> io::Result<Route> {
+    let octets = match ip {
+        IpAddr::V4(four) => four.octets().to_vec(),
+        IpAddr::V6(six) => six.octets().to_vec(),
+    };
+    let bits = u8::try_from(octets.len() * 8).map_err(io::Error::other)?;
+    let mut body = vec![if ip.is_ipv4() { 2 } else { 10 }, bits];
+    body.resize(12, 0);
+    let length = u16::try_from(4 + octets.len()).map_err(io::Error::other)?;
+    body.extend(length.to_ne_bytes());
+    body.extend(1u16.to_ne_bytes());
+    body.extend(octets);
+    let mut found = None;
+    ask(RTM_NEWROUTE + 2, REQUEST, &body, RTM_NEWROUTE, |body| {
+        let (route, _) = route(body)?;
+        found = Some(route);
+        Some(())
+    })?;
+    found.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// A route message, and the table it stands in.
+fn route(body: &[u8]) -> Option<(Route, u32)> {
+    let mut route = Route {
+        v6: *body.first()? == 10,
+        destination: None,
+        prefix: *body.get(1)?,
+        kind: *body.get(7)?,
+        protocol: *body.get(5)?,
+        gateway: None,
+        link: 0,
+        metric: 0,
+        source: None,
+    };
+    let mut table = u32::from(*body.get(4)?);
+    for (kind, data) in attributes(body.get(12..)?) {
+        match kind {
+            1 => route.destination = ip(data),
+            4 => route.link = i32_at(data, 0)?,
+            5 => route.gateway = ip(data),
+            6 => route.metric = u32_at(data, 0)?,
+            7 => route.source = ip(data),
+            // The first hop stands for all of a multipath route.
+            9 if route.link == 0 => {
+                route.link = i32_at(data, 4)?;
+                route.gateway =
+                    attributes(data.get(8..)?).find_map(|(k, d)| (k == 5).then(|| ip(d)).flatten());
+            }
+            15 => table = u32_at(data, 0)?,
+            _ => {}
+        }
+    }
+    Some((route, table))
 }
 
 /// The neighbours that have a hardware address.
@@ -226,7 +255,20 @@ pub fn neighbours() -> io::Result<Vec<Neighbour>> {
 fn dump(
     request: u16,
     family: u8,
-    body: usize,
+    size: usize,
+    wanted: u16,
+    take: impl FnMut(&[u8]) -> Option<()>,
+) -> io::Result<()> {
+    let mut body = vec![0; size];
+    body[0] = family;
+    ask(request, REQUEST_DUMP, &body, wanted, take)
+}
+
+/// Sends one request and reads its answers.
+fn ask(
+    request: u16,
+    flags: u16,
+    body: &[u8],
     wanted: u16,
     mut take: impl FnMut(&[u8]) -> Option<()>,
 ) -> io::Result<()> {
@@ -237,7 +279,7 @@ fn dump(
         SockProtocol::NetlinkRoute,
     )?;
     setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(2))?;
-    let length = 16 + body;
+    let length = 16 + body.len();
     let mut message = Vec::with_capacity(length);
     message.extend(
         u32::try_from(length)
@@ -245,11 +287,10 @@ fn dump(
             .to_ne_bytes(),
     );
     message.extend(request.to_ne_bytes());
-    message.extend(REQUEST_DUMP.to_ne_bytes());
+    message.extend(flags.to_ne_bytes());
     message.extend(1u32.to_ne_bytes());
     message.extend(0u32.to_ne_bytes());
-    message.resize(length, 0);
-    message[16] = family;
+    message.extend(body);
     send(socket.as_raw_fd(), &message, MsgFlags::empty())?;
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -271,6 +312,10 @@ fn dump(
                 }
                 k if k == wanted => {
                     take(body);
+                    // Only a dump has an end that says so.
+                    if flags == REQUEST {
+                        return Ok(());
+                    }
                 }
                 _ => {}
             }

@@ -9,6 +9,7 @@ pub mod event;
 pub mod grains;
 pub mod key;
 pub mod mine;
+pub mod network;
 pub mod pillar;
 pub mod pkg;
 pub mod remaster;
@@ -19,6 +20,7 @@ pub mod service;
 pub mod state;
 pub mod status;
 pub mod sys;
+pub mod system;
 pub mod test;
 
 use salt_wire::{Map, Value};
@@ -65,6 +67,7 @@ const ALL: &[&[Function]] = &[
     grains::FUNCTIONS,
     key::FUNCTIONS,
     mine::FUNCTIONS,
+    network::FUNCTIONS,
     pillar::FUNCTIONS,
     pkg::FUNCTIONS,
     remaster::FUNCTIONS,
@@ -75,6 +78,7 @@ const ALL: &[&[Function]] = &[
     schedule::FUNCTIONS,
     status::FUNCTIONS,
     sys::FUNCTIONS,
+    system::FUNCTIONS,
     test::FUNCTIONS,
 ];
 
