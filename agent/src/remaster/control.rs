@@ -1,5 +1,45 @@
 //! What operators ask, as maps: the same request from a job (`remaster.to`), the control socket and the
 //! command line, and the same answer to each.
+//!
+//! # What is answered
+//!
+//! Keys stay as they are; there may be more of them one day. Times are seconds.
+//!
+//! `remaster.to`, `.status`, `.confirm`, `.cancel`, `.rollback`, and `.order` with an order to move:
+//!
+//! ```text
+//! state         steady, staged, trial, waiting, verifying, committing, probation, returning, rolling_back
+//! order         the order's fields (not when steady)
+//! from          the old masters, joined with ", " (not when steady)
+//! since         {stage: seconds spent in it}
+//! seconds_left  until the deadline of this state, if it has one
+//! trouble       {reason, detail}: what keeps the new master away at the moment
+//! rounds        round trips answered so far, when the order asks for some
+//! restarts      how often the agent started again on the way
+//! reason detail while returning and rolling_back
+//! last          {id, master, outcome: committed|confirmed|rolled_back, ago, durations, reason?, detail?}
+//! ```
+//!
+//! `remaster.check`, in the order in which they are made: `configuration`, `name`, `request port`, `publish port`,
+//! `fingerprint`, `authentication`, `key`, `clock`, `pillar`, `highstate`, each
+//!
+//! ```text
+//! ok            true or false; null if it was not made
+//! seconds       how long it took
+//! reason detail why not (a reason code, and a sentence)
+//! skipped       why it was not made
+//! found         what was seen: addresses, fingerprint, version, pillar keys that are missing there, changes
+//! ```
+//!
+//! What needs our key to be shown to the new master is made only with `auth=True`: a master that does not know the
+//! key would keep it as pending. `fingerprint` alone can be proven before that, if the order brings the
+//! master's public key (`key`).
+//!
+//! `remaster.rekey`, and `.order` with an order or certificate for a master that keeps its address:
+//! `{state: permitted|known, master, finger, expires}`; the key is taken when the master shows it.
+//!
+//! `remaster.rotate_key`: `{state: none|staged|confirming|kept|refused, finger, public, old, seconds_left?, reason?,
+//! detail?}`, where `public` is the new public key to be put in place on the masters.
 
 use std::time::Duration;
 

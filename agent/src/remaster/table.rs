@@ -25,6 +25,12 @@ fn order(confirm: u64) -> Order {
         confirm,
         highstate: false,
         expires: LATE,
+        rounds: 0,
+        changes: None,
+        key: None,
+        rekey: false,
+        others: Vec::new(),
+        failover: false,
     }
 }
 

@@ -1,0 +1,221 @@
+//! A handover certificate: the old master's key signs the new one's, up to a cut-off date.
+//!
+//! ```text
+//! salt-agent-handover:v1:<base64url of msgpack>:<base64url of an RSA signature>
+//! ```
+//!
+//! An agent that believes the old key believes the new one on sight of the certificate: at the same address
+//! (a master that was rebuilt or whose key was rotated), or at the one that the certificate names. It is made
+//! where the old private key lives, and may be read from anywhere: who changes a byte of it has nothing.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{MASTER_PORT, OrderError, PUBLISH_PORT};
+use crate::crypto::{HashType, PrivateKey, PublicKey, Random, SigAlgo};
+use crate::value::{Map, Value};
+
+/// What the text begins with.
+pub const MARK: &str = "salt-agent-handover:v1:";
+
+/// Signed before the payload: a signature that the key made for anything else is none here.
+const DOMAIN: &[u8] = b"salt-agent handover v1\0";
+
+/// The stronger of the two that Salt knows.
+const ALGO: SigAlgo = SigAlgo::Pkcs1v15Sha224;
+
+/// More text than any certificate has.
+const MAX_TEXT: usize = 64 * 1024;
+
+/// What the old master's key says of the new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handover {
+    /// The key that signs.
+    pub old: PublicKey,
+    /// The key that is believed from now on.
+    pub new: PublicKey,
+    /// Unix time after which it counts no more.
+    pub not_after: u64,
+    /// Where the owner of the new key is; nothing: where the old one was.
+    pub master: Option<String>,
+    /// Its request port, if it has moved.
+    pub master_port: u16,
+    /// Its publish port, if it has moved.
+    pub publish_port: u16,
+}
+
+impl Handover {
+    /// A certificate for the same place.
+    pub fn new(old: PublicKey, new: PublicKey, not_after: u64) -> Self {
+        Self {
+            old,
+            new,
+            not_after,
+            master: None,
+            master_port: MASTER_PORT,
+            publish_port: PUBLISH_PORT,
+        }
+    }
+
+    /// The text to publish; `key` must be the old master's.
+    pub fn seal(&self, key: &PrivateKey, rng: &mut dyn Random) -> Result<String, OrderError> {
+        if *key.public() != self.old {
+            return Err(problem("signature", "the key is not the old master's"));
+        }
+        let mut payload = crate::map! {
+            "old" => self.old.wire_pem(),
+            "new" => self.new.wire_pem(),
+            "not_after" => self.not_after,
+        };
+        if let Some(master) = &self.master {
+            payload.insert("master".into(), master.as_str().into());
+            payload.insert("master_port".into(), u64::from(self.master_port).into());
+            payload.insert("publish_port".into(), u64::from(self.publish_port).into());
+        }
+        let payload = Value::Map(payload).to_msgpack();
+        let signature = key
+            .sign(ALGO, &to_sign(&payload), rng)
+            .map_err(|e| problem("signature", &e.to_string()))?;
+        let (payload, signature) = (
+            URL_SAFE_NO_PAD.encode(payload),
+            URL_SAFE_NO_PAD.encode(signature),
+        );
+        Ok(format!("{MARK}{payload}:{signature}"))
+    }
+
+    /// Reads a certificate that the key in it has signed. Whether that key is believed, and whether it is not
+    /// too late, is the caller's to say; see [`Self::check`].
+    pub fn open(text: &str) -> Result<Self, OrderError> {
+        let text = text.trim();
+        let shape = || {
+            problem(
+                "text",
+                "is no handover certificate (salt-agent-handover:v1:…:…)",
+            )
+        };
+        if text.len() > MAX_TEXT {
+            return Err(problem("text", "is far too long for a certificate"));
+        }
+        let (payload, signature) = text
+            .strip_prefix(MARK)
+            .and_then(|rest| rest.split_once(':'))
+            .ok_or_else(shape)?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| shape())?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| shape())?;
+        let Ok(Value::Map(map)) = Value::from_msgpack(&payload) else {
+            return Err(problem("text", "holds no map"));
+        };
+        let read = Self::from_map(&map)?;
+        read.old
+            .verify(ALGO, "handover", &to_sign(&payload), &signature)
+            .map_err(|_| problem("signature", "is not by the old master's key"))?;
+        Ok(read)
+    }
+
+    fn from_map(map: &Map) -> Result<Self, OrderError> {
+        let key = |field: &'static str| {
+            let pem = map.get(field).and_then(Value::as_str);
+            let pem = pem.ok_or_else(|| problem(field, "is missing or no text"))?;
+            PublicKey::from_pem(pem).map_err(|e| problem(field, &e.to_string()))
+        };
+        let number = |field: &'static str| {
+            let number = map.get(field).and_then(Value::as_int);
+            number.and_then(|n| u64::try_from(n).ok())
+        };
+        let not_after =
+            number("not_after").ok_or_else(|| problem("not_after", "is missing or no time"))?;
+        let mut read = Self::new(key("old")?, key("new")?, not_after);
+        if let Some(master) = map.get("master").filter(|m| !m.is_null()) {
+            let master = master.as_str().unwrap_or_default();
+            read.master = Some(super::host(master.to_owned())?).filter(|m| !m.is_empty());
+            let port = |field, default| match number(field) {
+                None => Ok(default),
+                Some(port) => u16::try_from(port).map_err(|_| problem(field, "is no port")),
+            };
+            read.master_port = port("master_port", MASTER_PORT)?;
+            read.publish_port = port("publish_port", PUBLISH_PORT)?;
+        }
+        Ok(read)
+    }
+
+    /// Whether it counts at this time for an agent that believes `believed`.
+    pub fn check(&self, believed: impl Fn(&PublicKey) -> bool, now: u64) -> Result<(), OrderError> {
+        if now >= self.not_after {
+            let late = now - self.not_after;
+            return Err(problem("expires", &format!("was {late} seconds ago")));
+        }
+        if !believed(&self.old) {
+            let finger = self.old.fingerprint(HashType::default());
+            let words = format!("is by {finger}, which is not our master's key");
+            return Err(problem("signature", &words));
+        }
+        Ok(())
+    }
+}
+
+fn to_sign(payload: &[u8]) -> Vec<u8> {
+    [DOMAIN, payload].concat()
+}
+
+fn problem(field: &'static str, problem: &str) -> OrderError {
+    OrderError {
+        field,
+        problem: problem.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::OsRandom;
+
+    fn key() -> PrivateKey {
+        PrivateKey::generate(1024, &mut OsRandom).unwrap()
+    }
+
+    #[test]
+    fn the_old_key_speaks_for_the_new_one_until_its_day() {
+        let (old, new, other) = (key(), key(), key());
+        let mut certificate = Handover::new(old.public().clone(), new.public().clone(), 2000);
+        assert_eq!(
+            certificate.seal(&other, &mut OsRandom).unwrap_err().code(),
+            "order-not-signed"
+        );
+        for master in [None, Some("new.example".to_owned())] {
+            certificate.master = master;
+            let text = certificate.seal(&old, &mut OsRandom).unwrap();
+            assert_eq!(
+                Handover::open(&format!("{text}\n")),
+                Ok(certificate.clone())
+            );
+            let fault = |now, believed: &PrivateKey| {
+                let believes = |key: &PublicKey| key == believed.public();
+                certificate.check(believes, now).map_err(|e| e.code())
+            };
+            assert_eq!(fault(1999, &old), Ok(()));
+            assert_eq!(fault(2000, &old), Err("order-expired"));
+            assert_eq!(fault(1999, &other), Err("order-not-signed"));
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_is_nothing() {
+        let (old, new) = (key(), key());
+        let text = Handover::new(old.public().clone(), new.public().clone(), 2000)
+            .seal(&old, &mut OsRandom)
+            .unwrap();
+        for at in MARK.len()..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            assert!(Handover::open(&String::from_utf8(changed).unwrap()).is_err());
+        }
+        for odd in [
+            "",
+            MARK,
+            "salt-agent-handover:v1::",
+            "salt-agent-order:v1:A:A",
+        ] {
+            assert_eq!(Handover::open(odd).unwrap_err().code(), "order-unreadable");
+        }
+    }
+}
