@@ -24,7 +24,7 @@ demo: packages venvs ## Show the main job on two real salt-masters, in a few min
 
 .PHONY: test
 test: packages venvs fuzz ## Run every test, against real masters of three releases
-	$(CARGO) build --workspace
+	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --no-fail-fast
 
 .PHONY: lint
@@ -41,7 +41,7 @@ fuzz: tools ## Run each fuzz target for FUZZ_SECONDS
 
 .PHONY: soak
 soak: packages venvs ## Hold a session to each stock master for SOAK_SECONDS at 20 publications a second
-	$(CARGO) build --workspace
+	$(CARGO) build --workspace --all-targets
 	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --package harness --test soak -- --nocapture
 
 .PHONY: bench
