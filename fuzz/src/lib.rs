@@ -205,7 +205,7 @@ pub fn order(data: &[u8]) {
         assert_eq!(Order::from_map(&order.to_map(), 0, ""), Ok(order.clone()));
         let signed = SignedOrder {
             order,
-            targets: vec!["*".into()],
+            targets: vec![salt_wire::order::target::Target::parse("*")],
             not_before: 0,
             sequence: 1,
         };
