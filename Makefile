@@ -44,6 +44,11 @@ soak: packages venvs ## Hold a session to each stock master for SOAK_SECONDS at 
 	$(CARGO) build --workspace --all-targets
 	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --package harness --test soak -- --nocapture
 
+.PHONY: parity
+parity: packages venvs ## Compile the state trees TREES by real Salt and by the agent, and compare
+	$(CARGO) build --release --quiet --package salt-agent --package harness --bin salt-agent --bin parity
+	target/release/parity $(TREES)
+
 .PHONY: bench
 bench: packages venvs ## Measure beside salt-minion in one run: memory, start, ping, stop, size, highstate
 	$(CARGO) build --release --quiet --package salt-agent --package harness --bin salt-agent --bin bench

@@ -7,6 +7,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use salt_jinja::{Environment, Limits, Options};
 use salt_wire::channel::handshake::{Handshake, Outcome, Terms, Ticket};
 use salt_wire::channel::publish::{Publications, Received, SignatureRules};
 use salt_wire::channel::request::Requests;
@@ -22,13 +23,13 @@ use salt_wire::load::{
 use salt_wire::order::Order;
 use salt_wire::order::signed::{SignedOrder, from_metadata, to_metadata};
 use salt_wire::zmtp;
-use salt_wire::{Map, Value};
+use salt_wire::{Map, Value, map};
 
 /// Takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its file and of its folder of seeds.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("value", value),
     ("frame", frame),
     ("auth_reply", auth_reply),
@@ -39,6 +40,10 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("pillar", pillar),
     ("order", order),
     ("zmtp", zmtp),
+    ("yaml", yaml),
+    ("config", config),
+    ("argument", argument),
+    ("jinja", jinja),
 ];
 
 /// msgpack: what is read is written and read again as the same value.
@@ -348,3 +353,57 @@ impl RngCore for Constant {
 }
 
 impl CryptoRng for Constant {}
+
+/// An SLS as data: what is read is written and read again as the same value.
+pub fn yaml(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(value) = salt_yaml::load(text) else {
+        return;
+    };
+    if let Ok(written) = salt_yaml::dump(&value, &salt_yaml::DumpOptions::default()) {
+        // Bytes, and what Python alone can tell from its neighbour, do not come back as they were.
+        let _again = salt_yaml::load(&written);
+    }
+}
+
+/// A configuration file.
+pub fn config(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _read = salt_yaml::load_config(text);
+    }
+}
+
+/// An argument of the command line.
+pub fn argument(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _value = salt_yaml::yamlify_arg(text);
+    }
+}
+
+/// A template, with few steps to spend.
+pub fn jinja(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let mut environment = Environment::new(Options {
+        limits: Limits {
+            steps: 20_000,
+            output: 1 << 20,
+            ..Limits::default()
+        },
+        ..Options::default()
+    });
+    let roles = vec![Value::from("web"), Value::from(7), Value::Null];
+    environment.set("grains", map! {"os" => "Debian", "roles" => roles.clone()});
+    environment.set("pillar", map! {"a" => map! {"b" => 1.5}, "l" => roles});
+    environment.set("n", 3);
+    if let Err(error) = environment.render(text) {
+        assert!(
+            !error.message.starts_with("the renderer failed"),
+            "{}",
+            error.message
+        );
+    }
+}

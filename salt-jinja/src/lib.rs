@@ -14,6 +14,7 @@
 //! their order, and a rendering has bounds ([`Limits`]) so that no template can hang or exhaust the host.
 
 mod ast;
+mod budget;
 mod environment;
 mod error;
 mod eval;

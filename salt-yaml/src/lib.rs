@@ -17,6 +17,7 @@ mod construct;
 mod dump;
 mod error;
 mod node;
+mod quiet;
 mod resolve;
 mod scalar;
 mod yamlify;

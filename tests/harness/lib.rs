@@ -19,6 +19,7 @@ mod client;
 mod events;
 mod master;
 mod minion;
+pub mod parity;
 mod process;
 mod release;
 mod wait;

@@ -28,6 +28,7 @@ pub(crate) use scope::{Frame, Scope};
 pub(crate) use template::{BlockRef, Module, Source};
 
 use crate::ast::Name;
+use crate::budget;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::value::Val;
@@ -43,7 +44,6 @@ pub(crate) enum Flow {
 /// One rendering.
 pub(crate) struct Interp<'e> {
     pub(crate) env: &'e Environment<'e>,
-    steps: Cell<u64>,
     depth: Cell<usize>,
     nesting: Cell<usize>,
     /// The line of the statement that runs.
@@ -63,9 +63,9 @@ const MAX_NESTING: usize = 1500;
 
 impl<'e> Interp<'e> {
     pub(crate) fn new(env: &'e Environment<'e>) -> Self {
+        budget::begin(env.options.limits.steps);
         Self {
             env,
-            steps: Cell::new(env.options.limits.steps),
             depth: Cell::new(0),
             nesting: Cell::new(0),
             line: Cell::new(0),
@@ -79,13 +79,7 @@ impl<'e> Interp<'e> {
 
     /// Spends steps.
     pub(crate) fn spend(&self, steps: usize) -> Result<()> {
-        match self.steps.get().checked_sub(steps as u64) {
-            Some(left) => {
-                self.steps.set(left);
-                Ok(())
-            }
-            None => Err(Error::bound("the template takes too many steps")),
-        }
+        budget::spend(steps)
     }
 
     /// Runs `inner` one call deeper.

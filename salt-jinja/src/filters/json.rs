@@ -1,6 +1,7 @@
 //! JSON, as Python's `json` writes and reads it.
 
 use super::{Filter, flag, undefined_inside};
+use crate::budget;
 use crate::error::{Error, Result};
 use crate::value::repr::{float, str};
 use crate::value::{Dict, Key, Val, ops};
@@ -86,6 +87,7 @@ pub(crate) fn dumps(value: &Val, style: &Style) -> Result<String> {
 }
 
 fn write(value: &Val, style: &Style, depth: usize, out: &mut String) -> Result<()> {
+    budget::spend(1)?;
     if depth > 100 {
         return Err(Error::value_error("Circular reference detected"));
     }

@@ -58,29 +58,27 @@ pub(crate) fn find(name: &str) -> Option<Filter> {
 
 /// The first undefined thing inside of a value: Salt's serialisers hand it on instead of failing.
 pub(crate) fn undefined_inside(value: &Val) -> Option<Val> {
-    fn collect(value: &Val, depth: usize, left: &mut usize, found: &mut Vec<String>) {
-        if depth > 64 || *left == 0 {
+    fn collect(value: &Val, depth: usize, found: &mut Vec<String>) {
+        // Who runs out here finds out at the next step.
+        if depth > 64 || crate::budget::spend(1).is_err() {
             return;
         }
-        *left -= 1;
         match value {
             Val::Undefined(u) if !u.lenient => found.push(u.message.clone()),
             Val::List(items) => items
                 .borrow()
                 .iter()
-                .for_each(|v| collect(v, depth + 1, left, found)),
-            Val::Tuple(items) => items
-                .iter()
-                .for_each(|v| collect(v, depth + 1, left, found)),
+                .for_each(|v| collect(v, depth + 1, found)),
+            Val::Tuple(items) => items.iter().for_each(|v| collect(v, depth + 1, found)),
             Val::Dict(dict) => dict
                 .borrow()
                 .values()
-                .for_each(|v| collect(v, depth + 1, left, found)),
+                .for_each(|v| collect(v, depth + 1, found)),
             _ => {}
         }
     }
     let mut found = Vec::new();
-    collect(value, 0, &mut 5_000_000, &mut found);
+    collect(value, 0, &mut found);
     (!found.is_empty()).then(|| Val::undefined(found.join("\n"), false))
 }
 

@@ -3,12 +3,11 @@
 use salt_wire::{Map, Value};
 
 use super::{Dict, Key, Val, View, repr};
-use crate::error::Result;
+use crate::budget;
+use crate::error::{Error, Result};
 
 /// Deepest value that leaves a template.
 const MAX_DEPTH: usize = 100;
-/// Most items of a value that leaves a template.
-const MAX_ITEMS: usize = 5_000_000;
 
 impl From<&Value> for Val {
     fn from(value: &Value) -> Self {
@@ -35,19 +34,17 @@ impl From<&Map> for Val {
 impl Val {
     /// The plain value; what has none is its text.
     pub(crate) fn to_value(&self) -> Result<Value> {
-        self.plain(0, &mut 0)
+        self.plain(0)
     }
 
-    fn plain(&self, depth: usize, count: &mut usize) -> Result<Value> {
-        *count += 1;
+    fn plain(&self, depth: usize) -> Result<Value> {
         // A list that holds another one twice, and so on, has few parts and very many items.
-        if depth > MAX_DEPTH || *count > MAX_ITEMS {
-            return Err(crate::error::Error::bound(
-                "the value is too deep or too great",
-            ));
+        budget::spend(1)?;
+        if depth > MAX_DEPTH {
+            return Err(Error::bound("the value is nested too deeply"));
         }
-        let mut list = |items: &[Self]| -> Result<Value> {
-            let items = items.iter().map(|i| i.plain(depth + 1, count));
+        let list = |items: &[Self]| -> Result<Value> {
+            let items = items.iter().map(|i| i.plain(depth + 1));
             Ok(Value::List(items.collect::<Result<_>>()?))
         };
         Ok(match self {
@@ -66,7 +63,7 @@ impl Val {
             Self::Dict(d) | Self::Namespace(d) => {
                 let mut map = Map::new();
                 for (k, v) in d.borrow().iter() {
-                    map.insert(k.0.plain(depth + 1, count)?, v.plain(depth + 1, count)?);
+                    map.insert(k.0.plain(depth + 1)?, v.plain(depth + 1)?);
                 }
                 Value::Map(map)
             }

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use indexmap::{Equivalent, IndexMap};
 
 use super::{Val, ops};
+use crate::budget;
 use crate::error::{Error, Result};
 
 /// A dict, in the order in which its keys came.
@@ -26,6 +27,7 @@ impl Key {
 }
 
 fn check(value: &Val, depth: usize) -> Result<()> {
+    budget::spend(1)?;
     if depth > MAX_DEPTH {
         return Err(Error::bound("the key is nested too deeply"));
     }

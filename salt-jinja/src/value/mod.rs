@@ -409,6 +409,7 @@ fn no_len(value: &Val) -> Box<Error> {
 
 impl From<&str> for Val {
     fn from(text: &str) -> Self {
+        crate::budget::text(text.len());
         Self::Str(Text {
             text: text.into(),
             markup: false,

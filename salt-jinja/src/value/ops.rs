@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Key, Text, Val, not_iterable};
 use crate::ast::Op;
+use crate::budget;
 use crate::error::{Error, Result};
 use crate::filters::html;
 
@@ -11,28 +12,26 @@ use crate::filters::html;
 const MAX_SIZE: usize = 64 << 20;
 /// Deepest comparison.
 const MAX_DEPTH: usize = 100;
-/// Most pairs that one comparison looks at.
-const MAX_COMPARED: usize = 5_000_000;
 
 /// `a == b`
 pub(crate) fn equal(a: &Val, b: &Val) -> Result<bool> {
-    equal_at(a, b, 0, &mut 0)
+    equal_at(a, b, 0)
 }
 
-fn equal_at(a: &Val, b: &Val, depth: usize, count: &mut usize) -> Result<bool> {
-    *count += 1;
-    if depth > MAX_DEPTH || *count > MAX_COMPARED {
+fn equal_at(a: &Val, b: &Val, depth: usize) -> Result<bool> {
+    budget::spend(1)?;
+    if depth > MAX_DEPTH {
         return Err(Error::python(
             "RecursionError",
             "maximum recursion depth exceeded in comparison",
         ));
     }
-    let lists = |x: &[Val], y: &[Val], count: &mut usize| -> Result<bool> {
+    let lists = |x: &[Val], y: &[Val]| -> Result<bool> {
         if x.len() != y.len() {
             return Ok(false);
         }
         for (x, y) in x.iter().zip(y) {
-            if !equal_at(x, y, depth + 1, count)? {
+            if !equal_at(x, y, depth + 1)? {
                 return Ok(false);
             }
         }
@@ -49,9 +48,9 @@ fn equal_at(a: &Val, b: &Val, depth: usize, count: &mut usize) -> Result<bool> {
         (Val::Str(x), Val::Str(y)) => x.text == y.text,
         (Val::Bytes(x), Val::Bytes(y)) => x == y,
         (Val::List(x), Val::List(y)) => {
-            std::rc::Rc::ptr_eq(x, y) || lists(&x.borrow(), &y.borrow(), count)?
+            std::rc::Rc::ptr_eq(x, y) || lists(&x.borrow(), &y.borrow())?
         }
-        (Val::Tuple(x), Val::Tuple(y)) => lists(x, y, count)?,
+        (Val::Tuple(x), Val::Tuple(y)) => lists(x, y)?,
         (Val::Dict(x), Val::Dict(y)) => {
             if std::rc::Rc::ptr_eq(x, y) {
                 return Ok(true);
@@ -62,15 +61,15 @@ fn equal_at(a: &Val, b: &Val, depth: usize, count: &mut usize) -> Result<bool> {
             }
             for (key, value) in x.iter() {
                 match y.get(key) {
-                    Some(other) if equal_at(value, other, depth + 1, count)? => {}
+                    Some(other) if equal_at(value, other, depth + 1)? => {}
                     _ => return Ok(false),
                 }
             }
             true
         }
         (Val::Set(x), Val::Set(y)) => *x.borrow() == *y.borrow(),
-        (Val::View(..), Val::View(..)) => lists(&a.iterate()?, &b.iterate()?, count)?,
-        (Val::Range(..), Val::Range(..)) => lists(&a.iterate()?, &b.iterate()?, count)?,
+        (Val::View(..), Val::View(..)) => lists(&a.iterate()?, &b.iterate()?)?,
+        (Val::Range(..), Val::Range(..)) => lists(&a.iterate()?, &b.iterate()?)?,
         (Val::Function(x), Val::Function(y)) => x == y,
         (Val::Macro(x), Val::Macro(y)) => std::rc::Rc::ptr_eq(x, y),
         (Val::Namespace(x), Val::Namespace(y)) => std::rc::Rc::ptr_eq(x, y),
@@ -246,7 +245,7 @@ fn add(a: &Val, b: &Val) -> Result {
         (Val::List(x), Val::List(y)) => {
             let mut items = x.borrow().clone();
             items.extend(y.borrow().iter().cloned());
-            bounded(items.len())?;
+            budget::spend(items.len() / 8)?;
             Ok(Val::list(items))
         }
         (Val::Tuple(x), Val::Tuple(y)) => Ok(Val::tuple([x.to_vec(), y.to_vec()].concat())),
@@ -316,7 +315,9 @@ fn bounded(size: usize) -> Result<()> {
 
 fn times(len: usize, n: i128) -> Result<usize> {
     let n = usize::try_from(n.max(0)).unwrap_or(usize::MAX);
-    bounded(len.max(1).saturating_mul(n))?;
+    let size = len.max(1).saturating_mul(n);
+    bounded(size)?;
+    budget::spend(size / 8)?;
     Ok(n)
 }
 
@@ -585,7 +586,9 @@ fn merge(left: Vec<Keyed>, right: Vec<Keyed>, reverse: bool, out: &mut Vec<Keyed
 /// Items of anything iterable, or the complaint.
 pub(crate) fn items(value: &Val) -> Result<Vec<Val>> {
     if value.is_iterable() {
-        value.iterate()
+        let items = value.iterate()?;
+        budget::spend(items.len() / 8)?;
+        Ok(items)
     } else {
         Err(not_iterable(value))
     }

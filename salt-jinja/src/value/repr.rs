@@ -1,6 +1,7 @@
 //! `str()` and `repr()`.
 
 use super::{Val, View};
+use crate::budget;
 use crate::error::{Error, Result};
 
 /// Deepest value that is printed.
@@ -57,6 +58,7 @@ impl Printer {
                 "maximum recursion depth exceeded while getting the repr of an object",
             ));
         }
+        budget::spend(1)?;
         if out.len() > 64 << 20 {
             return Err(Error::bound("the text is too long"));
         }

@@ -1,0 +1,33 @@
+//! The agent, as its users call it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value as Json, json};
+
+use super::Answer;
+use crate::{Finished, bin};
+
+/// Gives the agent the grains that Salt sees, which are compared elsewhere.
+pub(super) fn set_grains(conf: &Path, grains: &Json) {
+    let text = json!({ "grains": grains }).to_string();
+    fs::write(conf.join("minion.d/grains.conf"), text).unwrap();
+}
+
+pub(super) fn ask(conf: &Path, fun: &str, args: &Json) -> Answer {
+    let mut command = Command::new(bin("salt-agent"));
+    command.args(["call", "--local", "--out=json", "-l", "quiet", "-c"]);
+    command.arg(conf).arg(fun);
+    for arg in args.as_array().unwrap() {
+        command.arg(arg.as_str().unwrap());
+    }
+    let finished = Finished::run(&mut command);
+    match serde_json::from_str::<Json>(&finished.stdout) {
+        Ok(mut answer) => json!({ "return": answer["local"].take() }),
+        Err(_) => {
+            let text = format!("{}{}", finished.stdout, finished.stderr);
+            json!({ "error": text.trim_start_matches("Error running '").trim() })
+        }
+    }
+}
