@@ -5,9 +5,12 @@
 pub mod cmd;
 pub mod config;
 pub mod cp;
+pub mod defaults;
 pub mod event;
+pub mod file;
 pub mod grains;
 pub mod key;
+pub mod logmod;
 pub mod mine;
 pub mod network;
 pub mod pillar;
@@ -17,6 +20,7 @@ pub mod saltutil;
 pub mod saltutil_sync;
 pub mod schedule;
 pub mod service;
+pub mod slsutil;
 pub mod state;
 pub mod status;
 pub mod sys;
@@ -63,9 +67,12 @@ const ALL: &[&[Function]] = &[
     cmd::FUNCTIONS,
     config::FUNCTIONS,
     cp::FUNCTIONS,
+    defaults::FUNCTIONS,
     event::FUNCTIONS,
+    file::paths::FUNCTIONS,
     grains::FUNCTIONS,
     key::FUNCTIONS,
+    logmod::FUNCTIONS,
     mine::FUNCTIONS,
     network::FUNCTIONS,
     pillar::FUNCTIONS,
@@ -74,6 +81,7 @@ const ALL: &[&[Function]] = &[
     saltutil::FUNCTIONS,
     saltutil_sync::FUNCTIONS,
     service::FUNCTIONS,
+    slsutil::FUNCTIONS,
     state::FUNCTIONS,
     schedule::FUNCTIONS,
     status::FUNCTIONS,
@@ -96,6 +104,7 @@ pub fn find(name: &str) -> Option<&'static Function> {
 const FILES: &[(&str, &str)] = &[
     ("cmd", "cmdmod"),
     ("group", "groupadd"),
+    ("log", "logmod"),
     ("pkg", "aptpkg"),
     ("service", "systemd_service"),
     ("sys", "sysmod"),

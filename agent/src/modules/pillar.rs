@@ -384,7 +384,7 @@ pub(super) fn choose(facts: &Value, path: &str, args: &Args) -> Result {
         };
     }
     match (args.get("merge"), &mut result) {
-        (Value::Null, _) => {}
+        (nothing, _) if !nothing.is_truthy() => {}
         (Value::Map(over), Value::Map(result)) => merge::recurse(result, over, false),
         (Value::Map(over), Value::Null) => result = over.clone().into(),
         (Value::Map(_), _) => {}

@@ -20,6 +20,17 @@ pub(super) fn output(data: &Value, options: &Options) -> String {
     writer.out
 }
 
+/// `json.dumps` as Salt calls it: text beyond ASCII as it is.
+pub fn dumps(data: &Value, indent: Option<usize>, sort: bool) -> String {
+    let mut writer = Writer {
+        indent,
+        sort,
+        out: String::new(),
+    };
+    writer.value(data, 0);
+    writer.out
+}
+
 struct Writer {
     indent: Option<usize>,
     sort: bool,

@@ -5,7 +5,7 @@
 
 pub mod color;
 mod highstate;
-mod json;
+pub mod json;
 mod key;
 mod nested;
 mod no_return;

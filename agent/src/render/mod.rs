@@ -68,7 +68,8 @@ fn yaml(text: &str) -> Result<Value, RenderError> {
     })
 }
 
-fn json(text: &str) -> Result<Value, RenderError> {
+/// Salt's json renderer: nothing at all is an empty map.
+pub fn json(text: &str) -> Result<Value, RenderError> {
     let body = match text.strip_prefix("#!") {
         Some(rest) => rest.split_once('\n').map_or("", |(_, body)| body),
         None => text,

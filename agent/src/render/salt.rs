@@ -140,6 +140,15 @@ impl Object for Function {
             .call(&self.ctx, &self.name, args, kwargs)
             .map_err(failure)
     }
+
+    fn changes_first(&self, args: &[Value], kwargs: &Map) -> bool {
+        let in_place = || kwargs.get("in_place").or(args.get(3));
+        match self.name.as_str() {
+            "slsutil.update" => true,
+            "defaults.merge" | "defaults.update" => in_place().is_none_or(Value::is_truthy),
+            _ => false,
+        }
+    }
 }
 
 /// How Salt would see a function's failure.

@@ -155,8 +155,18 @@ impl Interp<'_> {
                 for (name, value) in &args.keywords {
                     keywords.insert((&**name).into(), value.to_value()?);
                 }
-                let result = object.call(&positional, &keywords)?;
-                Ok(Val::from(&result))
+                let result = Val::from(&object.call(&positional, &keywords)?);
+                let first = || {
+                    let named = args.keywords.iter().find(|(n, _)| &**n == "dest");
+                    args.positional.first().or(named.map(|(_, v)| v))
+                };
+                if object.changes_first(&positional, &keywords)
+                    && let (Some(Val::Dict(first)), Val::Dict(changed)) = (first(), &result)
+                {
+                    first.replace(changed.take());
+                    return Ok(Val::Dict(first.clone()));
+                }
+                Ok(result)
             }
             other => Err(Error::type_error(format!(
                 "'{}' object is not callable",

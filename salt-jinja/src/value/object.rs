@@ -101,6 +101,12 @@ pub trait Object: Send + Sync {
         ))
     }
 
+    /// Whether this call changes its first argument, a map, into what it returns: data goes to the host as a
+    /// copy, and the template sees the change all the same.
+    fn changes_first(&self, _args: &[Value], _kwargs: &Map) -> bool {
+        false
+    }
+
     /// The keys, if it can be iterated.
     fn keys(&self) -> Option<Vec<Value>> {
         None

@@ -18,7 +18,12 @@ pub(super) fn normalise(answer: &mut Json, home: &Path) {
         Json::Array(list) => list
             .iter_mut()
             .for_each(|v| normalise(v, Path::new(&*home))),
-        Json::String(text) => *text = text.replace(&*home, "HOME"),
+        // Without a master the pillar is of Python's older kind; from a master it never is.
+        Json::String(text) => {
+            *text = text
+                .replace(&*home, "HOME")
+                .replace("collections.OrderedDict object", "dict object");
+        }
         _ => {}
     }
 }
@@ -26,6 +31,14 @@ pub(super) fn normalise(answer: &mut Json, home: &Path) {
 /// The errors, if there is nothing else: Salt gives them as a list of texts.
 fn errors(answer: &Json) -> Option<Vec<String>> {
     if let Some(error) = answer["error"].as_str() {
+        // Each side has its own words before the reason.
+        let error = error
+            .strip_prefix("CommandExecutionError: ")
+            .unwrap_or(error);
+        let error = error
+            .split_once("': ")
+            .filter(|(f, _)| f.starts_with("state."))
+            .map_or(error, |(_, e)| e);
         return Some(vec![error.to_owned()]);
     }
     let list = answer["return"].as_array()?;
