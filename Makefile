@@ -18,7 +18,7 @@ help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: packages venvs ## Show the main job on two real salt-masters, in a few minutes
+demo: packages $(VENVS)/3006.28/.ready $(VENVS)/3008.3/.ready ## Show the main job on two real salt-masters, in a few minutes
 	$(CARGO) build --release --quiet --package salt-agent --package master-bridge --package harness --bin salt-agent --bin master-bridge --bin demo
 	target/release/demo
 
