@@ -50,6 +50,12 @@ impl Target {
     }
 }
 
+impl From<&str> for Target {
+    fn from(text: &str) -> Self {
+        Self::parse(text)
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
