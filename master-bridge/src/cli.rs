@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{completions, keys, man, minions, remaster, remaster_all, run};
+use crate::commands::{completions, keys, man, minions, ops, remaster, remaster_all, run};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done and verified · 1 failed for at least one minion · 2 wrong usage · 3 master not reachable · \
@@ -37,6 +37,9 @@ pub struct Global {
         default_value = "/etc/salt"
     )]
     pub salt_config: PathBuf,
+    /// The journal of operations [default: /var/lib/master-bridge/journal.sqlite; below ~/.local/state for other users than root]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
     /// How to print results
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
     pub output: Format,
@@ -63,6 +66,24 @@ pub struct Global {
     pub max_wait: Duration,
 }
 
+impl Global {
+    /// The journal's file.
+    pub fn journal(&self) -> PathBuf {
+        if let Some(path) = &self.journal {
+            return path.clone();
+        }
+        let folder = if nix::unistd::Uid::effective().is_root() {
+            PathBuf::from("/var/lib")
+        } else {
+            let home =
+                || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+            let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+            state.or_else(home).unwrap_or_else(|| ".".into())
+        };
+        folder.join("master-bridge/journal.sqlite")
+    }
+}
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -86,10 +107,22 @@ pub enum Command {
     Remaster(remaster::Remaster),
     /// Move all minions to another master: a canary first, then in waves
     RemasterAll(remaster_all::RemasterAll),
+    /// List, show, resume and roll back operations of the journal
+    #[command(subcommand)]
+    Ops(ops::Ops),
     /// Print the completion script of a shell
     Completions(completions::Completions),
     /// Write the man pages into a directory
     Man(man::Man),
+}
+
+/// A rate per second that is neither standstill nor a flood.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "no number".to_owned())?;
+    if !(0.01..=1000.0).contains(&number) {
+        return Err("must be between 0.01 and 1000 a second".into());
+    }
+    Ok(number)
 }
 
 /// Seconds, as a number with or without a fraction.

@@ -1,8 +1,9 @@
 //! The bridge: keys, jobs and remastering, from the master's side.
 //!
 //! ```text
-//! cli → commands → fleet (both masters) → plan (pure) and salt (a master, behind the trait `Master`)
-//! all of them → output, error
+//! cli → commands → fleet (both masters) → journal → plan (pure)
+//!                                       → salt (a master, behind the trait `Master`)
+//! all of them → output, progress, error
 //! ```
 //!
 //! A command is a file in `commands/` and a line in its `mod.rs`; it talks to masters through
@@ -12,9 +13,12 @@
 pub mod cli;
 pub mod commands;
 pub mod error;
+mod fault;
 pub mod fleet;
+pub mod journal;
 pub mod output;
 pub mod plan;
+pub mod progress;
 pub mod proof;
 pub mod salt;
 

@@ -31,6 +31,14 @@ impl Output {
         self.format == Format::Json
     }
 
+    /// Whether progress can be shown live: somebody looks at standard error.
+    pub fn is_live(&self) -> bool {
+        !self.quiet
+            && io::stderr().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none()
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    }
+
     /// The JSON document of a command that prints JSON; nothing otherwise.
     pub fn document(&self, document: &serde_json::Value) {
         if self.is_json() {

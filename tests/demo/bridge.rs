@@ -59,7 +59,11 @@ impl<'a> Bridge<'a> {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(bin("master-bridge"));
-        command.arg("-c").arg(self.master.config_dir()).args(args);
+        command.arg("-c").arg(self.master.config_dir());
+        command
+            .arg("--journal")
+            .arg(self.master.dir().join("journal.sqlite"));
+        command.args(args);
         command
     }
 }

@@ -10,6 +10,8 @@ fn bridge(old: &Master, args: &[&str]) -> Finished {
         Command::new(bin("master-bridge"))
             .arg("-c")
             .arg(old.config_dir())
+            .arg("--journal")
+            .arg(old.dir().join("journal.sqlite"))
             .args(["-t", "3", "--gather-timeout", "2"])
             .args(args),
     )
@@ -38,14 +40,22 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
     let to_new = ["remaster-all", "--to-config", &config, "--wave", "2"];
 
     let plan = bridge(&old, &[&["-o", "json", "--dry-run"], &to_new[..]].concat()).json();
-    let waves: Vec<_> = plan["plan"]
+    let waves: Vec<_> = plan["plan"]["waves"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|m| m["wave"].clone())
+        .map(|w| (w["name"].clone(), w["members"].as_array().unwrap().len()))
         .collect();
-    assert_eq!(waves, ["canary", "wave 1", "wave 1"], "{plan}");
-    assert_eq!(plan["plan"][0]["key"], "copy");
+    assert_eq!(
+        waves,
+        [("canary".into(), 1), ("wave 1".into(), 2)],
+        "{plan}"
+    );
+    assert_eq!(plan["plan"]["waves"][0]["members"][0]["key"], "copy");
+    let hash = plan["hash"].as_str().unwrap();
+    let file = old.dir().join("plan.json");
+    std::fs::write(&file, plan.to_string()).unwrap();
+    let file = file.display().to_string();
     assert_eq!(bridge(&old, &to_new).code, 6, "nobody agreed");
     assert_eq!(
         new.keys("minions"),
@@ -59,6 +69,15 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
         std::fs::read_to_string(new.pki_dir().join("master.pub")).unwrap(),
     )
     .unwrap();
+    let agreed = [&["-y", "-o", "json"], &to_new[..], &["--plan-hash", hash]].concat();
+    assert_eq!(bridge(&old, &agreed).code, 6, "the world has moved");
+    let moved = bridge(&old, &[&["-y"], &to_new[..], &["--plan", &file]].concat());
+    assert_eq!(moved.code, 6, "{moved:?}");
+    let why = "a2: was wave 1 with key";
+    assert!(
+        moved.stderr.contains(why) && moved.stderr.contains("denied-other-key"),
+        "{moved:?}"
+    );
     let part = bridge(&old, &[&["-y", "-o", "json"], &to_new[..]].concat());
     assert_eq!(part.code, 1, "{part:?}");
     let part = part.json();

@@ -5,9 +5,11 @@ pub mod completions;
 pub mod keys;
 pub mod man;
 pub mod minions;
+pub mod ops;
 pub mod remaster;
 pub mod remaster_all;
 pub mod run;
+mod travel;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,6 +29,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode> {
         Command::Minions(command) => command.run(global, output).await,
         Command::Remaster(command) => command.run(global, output).await,
         Command::RemasterAll(command) => command.run(global, output).await,
+        Command::Ops(command) => command.run(global, output).await,
         Command::Completions(command) => command.run(output),
         Command::Man(command) => command.run(output),
     }

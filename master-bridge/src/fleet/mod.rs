@@ -1,17 +1,20 @@
-//! Moving minions between two masters: looking at both, handing keys over, and carrying parts of the fleet
-//! across, each verified and confirmed. What is decided is decided in `plan/`.
+//! Moving minions between two masters. `look.rs` asks both masters and everyone on them; `journey.rs` takes
+//! an operation of the journal through its waves; `cross.rs` is one crossing between two masters, either
+//! way; `undo.rs` brings waves back. What is decided is decided in `plan/`.
 
-pub mod carry;
-pub mod copy;
+pub mod cross;
+pub mod journey;
 pub mod look;
+pub mod undo;
+pub mod words;
 
 use clap::Args;
-use salt_wire::Map;
 use salt_wire::crypto::{Fingerprint, HashType, PublicKey};
-use salt_wire::map;
+use salt_wire::order::{MASTER_PORT, PUBLISH_PORT};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
+use crate::plan::steps::Terms;
 use crate::salt::{Local, MasterConfig};
 
 /// Where to, and how patiently: arguments of both commands that move.
@@ -50,12 +53,8 @@ pub struct Destination {
 
 /// The new master, as far as it is known.
 pub struct Goal {
-    /// Address, ports, fingerprint and patience: the fields of an order.
-    pub order: Map,
-    /// Its address, for messages.
-    pub name: String,
-    /// Seconds that the new master may take to accept a key.
-    pub wait: u64,
+    /// Its address, ports, fingerprint and the terms of orders.
+    pub terms: Terms,
     /// The master itself, if it runs here.
     pub master: Option<Local>,
 }
@@ -97,32 +96,35 @@ impl Destination {
             }
         };
         let port = |given: Option<u16>, configured: Option<u16>, default| {
-            u64::from(given.or(configured).unwrap_or(default))
+            given.or(configured).unwrap_or(default)
         };
-        let order = map! {
-            "master" => name.as_str(),
-            "finger" => finger.to_string(),
-            "master_port" => port(self.to_port, config.as_ref().map(|c| c.ret_port), 4506),
-            "publish_port" => port(self.to_publish_port, config.as_ref().map(|c| c.publish_port), 4505),
-            "wait" => self.wait,
-            "confirm" => self.confirm,
-            "highstate" => self.highstate,
+        let terms = Terms {
+            master: name,
+            finger: finger.to_string(),
+            master_port: port(
+                self.to_port,
+                config.as_ref().map(|c| c.ret_port),
+                MASTER_PORT,
+            ),
+            publish_port: port(
+                self.to_publish_port,
+                config.as_ref().map(|c| c.publish_port),
+                PUBLISH_PORT,
+            ),
+            wait: self.wait,
+            confirm: self.confirm,
+            highstate: self.highstate,
         };
         let master = match config {
             Some(config) => Some(Local::open(config).await?),
             None => None,
         };
-        Ok(Goal {
-            order,
-            name,
-            wait: self.wait,
-            master,
-        })
+        Ok(Goal { terms, master })
     }
 }
 
 /// The fingerprint of the key that a master shows to minions.
-fn master_finger(pki_dir: &Path) -> Result<Fingerprint> {
+pub fn master_finger(pki_dir: &Path) -> Result<Fingerprint> {
     let path = ["master.pub", "cluster.pub"]
         .iter()
         .map(|name| pki_dir.join(name))
@@ -131,7 +133,7 @@ fn master_finger(pki_dir: &Path) -> Result<Fingerprint> {
     let failed = || {
         Error::new(
             Kind::Local,
-            format!("cannot read the new master's key {}", path.display()),
+            format!("cannot read the master's key {}", path.display()),
         )
         .hint("it is made when the master starts for the first time")
     };

@@ -1,6 +1,7 @@
 //! May this minion move, and what must be done for its key on the new master?
 
 use salt_wire::crypto::Fingerprint;
+use serde::{Deserialize, Serialize};
 
 use crate::salt::keys::KeyState;
 
@@ -21,10 +22,15 @@ pub struct Facts {
     pub answers_on_new: bool,
     /// The state of its remaster machine, if it has one.
     pub machine: Option<String>,
+    /// The master that it names as its own.
+    pub master: Option<String>,
+    /// Its turn, by the grain of `--order-by`.
+    pub rank: usize,
 }
 
 /// What is to be done with the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum KeyWork {
     /// The new master has accepted it.
     None,

@@ -1,4 +1,4 @@
-//! In what order: a canary, then waves, each in parts that are under way at once; and when to stop.
+//! In what portions: a canary, then waves, each kept or called back by itself; and when to stop.
 
 use std::fmt;
 use std::str::FromStr;
@@ -48,49 +48,35 @@ impl fmt::Display for Amount {
     }
 }
 
-/// Minions that move together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wave {
-    /// `canary`, `wave 1`…
-    pub name: String,
-    /// Who, in parts that are under way at once.
-    pub parts: Vec<Vec<String>>,
+/// Divides minions into a canary and waves. `groups` go one after the other, and no wave has members of
+/// two of them.
+pub fn waves(groups: &[Vec<String>], canary: usize, wave: Amount) -> Vec<(String, Vec<String>)> {
+    let all = groups.iter().map(Vec::len).sum();
+    let (size, mut canary) = (wave.of(all), canary);
+    let (mut waves, mut number) = (Vec::new(), 0);
+    for group in groups {
+        let (first, rest) = group.split_at(canary.min(group.len()));
+        if !first.is_empty() {
+            waves.push((CANARY.to_owned(), first.to_vec()));
+        }
+        // A canary is in the first group alone.
+        if !group.is_empty() {
+            canary = 0;
+        }
+        for ids in rest.chunks(size) {
+            number += 1;
+            waves.push((format!("wave {number}"), ids.to_vec()));
+        }
+    }
+    waves
 }
 
-impl Wave {
-    /// Everyone in it.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().flatten().map(String::as_str)
-    }
-}
+/// The name of the first wave, whose failure stops everything.
+pub const CANARY: &str = "canary";
 
-/// Divides minions into a canary and waves.
-pub fn waves(ids: &[String], canary: usize, wave: Amount, in_flight: usize) -> Vec<Wave> {
-    let parts = |ids: &[String]| {
-        ids.chunks(in_flight.max(1))
-            .map(<[String]>::to_vec)
-            .collect()
-    };
-    let (first, rest) = ids.split_at(canary.min(ids.len()));
-    let mut all = Vec::new();
-    if !first.is_empty() {
-        all.push(Wave {
-            name: "canary".into(),
-            parts: parts(first),
-        });
-    }
-    for (at, ids) in rest.chunks(wave.of(ids.len())).enumerate() {
-        all.push(Wave {
-            name: format!("wave {}", at + 1),
-            parts: parts(ids),
-        });
-    }
-    all
-}
-
-/// Whether to go on after a part: a failed canary stops everything, else more failures than allowed.
-pub fn may_go_on(wave: &Wave, failed_in_wave: usize, failed: usize, max_failures: usize) -> bool {
-    if wave.name == "canary" {
+/// Whether to go on after a wave: a failed canary stops everything, else more failures than allowed.
+pub fn may_go_on(wave: &str, failed_in_wave: usize, failed: usize, max_failures: usize) -> bool {
+    if wave == CANARY {
         return failed_in_wave == 0;
     }
     failed <= max_failures
@@ -101,11 +87,11 @@ mod tests {
     use super::*;
 
     fn ids(count: usize) -> Vec<String> {
-        (0..count).map(|n| format!("m{n}")).collect()
+        (0..count).map(|n| format!("m{n:03}")).collect()
     }
 
     #[test]
-    fn everyone_is_in_exactly_one_wave() {
+    fn everyone_is_in_exactly_one_wave_and_groups_are_not_mixed() {
         for count in [0, 1, 2, 9, 10, 11, 100, 101] {
             for canary in [0, 1, 3] {
                 for wave in [
@@ -114,16 +100,21 @@ mod tests {
                     Amount::Percent(10),
                     Amount::Percent(100),
                 ] {
-                    for in_flight in [1, 3, 1000] {
-                        let all = waves(&ids(count), canary, wave, in_flight);
-                        let moved: Vec<_> =
-                            all.iter().flat_map(Wave::ids).map(str::to_owned).collect();
-                        assert_eq!(moved, ids(count));
-                        assert!(
-                            all.iter()
-                                .flat_map(|w| &w.parts)
-                                .all(|p| (1..=in_flight).contains(&p.len()))
-                        );
+                    for cut in [0, 1, count / 2, count] {
+                        let all = ids(count);
+                        let (first, second) = all.split_at(cut.min(count));
+                        let groups = [first.to_vec(), second.to_vec()];
+                        let waves = waves(&groups, canary, wave);
+                        let moved: Vec<_> = waves.iter().flat_map(|(_, ids)| ids.clone()).collect();
+                        assert_eq!(moved, all);
+                        for (name, ids) in &waves {
+                            assert!(!ids.is_empty());
+                            assert!(
+                                ids.iter()
+                                    .all(|id| first.contains(id) == first.contains(&ids[0]))
+                            );
+                            assert!(ids.len() <= wave.of(count) || name == CANARY);
+                        }
                     }
                 }
             }
@@ -132,21 +123,18 @@ mod tests {
 
     #[test]
     fn a_canary_and_tenths() {
-        let all = waves(&ids(21), 1, Amount::Percent(10), 2);
-        let sizes: Vec<_> = all.iter().map(|w| w.ids().count()).collect();
+        let all = waves(&[ids(21)], 1, Amount::Percent(10));
+        let sizes: Vec<_> = all.iter().map(|(_, ids)| ids.len()).collect();
         assert_eq!(sizes, [1, 3, 3, 3, 3, 3, 3, 2]);
-        assert_eq!(all[0].name, "canary");
-        assert_eq!(all[1].name, "wave 1");
-        assert_eq!(all[1].parts.len(), 2);
+        assert_eq!((all[0].0.as_str(), all[1].0.as_str()), ("canary", "wave 1"));
     }
 
     #[test]
     fn failures_stop_it() {
-        let all = waves(&ids(3), 1, Amount::Count(1), 1);
-        assert!(may_go_on(&all[0], 0, 0, 2));
-        assert!(!may_go_on(&all[0], 1, 1, 2), "a failed canary");
-        assert!(may_go_on(&all[1], 2, 2, 2));
-        assert!(!may_go_on(&all[1], 1, 3, 2));
+        assert!(may_go_on("canary", 0, 0, 2));
+        assert!(!may_go_on("canary", 1, 1, 2), "a failed canary");
+        assert!(may_go_on("wave 1", 2, 2, 2));
+        assert!(!may_go_on("wave 1", 1, 3, 2));
     }
 
     #[test]

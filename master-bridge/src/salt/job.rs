@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use salt_wire::Value;
+
 use super::wait::{Next, Return, Wait};
-use super::{Job, Master};
+use super::{Event, Job, Master};
 use crate::error::Result;
 
 /// What became of a job.
@@ -25,6 +27,11 @@ impl Outcome {
         self.silent.is_empty()
             && self.unknown.is_empty()
             && self.returns.iter().all(Return::is_good)
+    }
+
+    /// One minion's answer, if all went well there.
+    pub fn good(&self, id: &str) -> Option<&Value> {
+        self.of(id).filter(|r| r.is_good()).map(|r| &r.value)
     }
 
     /// One minion's answer.
@@ -51,6 +58,17 @@ pub async fn run(
     patience: Patience,
     each: &mut dyn FnMut(&Return),
 ) -> Result<Outcome> {
+    hear(master, job, patience, each, &mut |_| {}).await
+}
+
+/// Runs a job as [`run`] does; `other` sees what else was on the bus meanwhile.
+pub async fn hear(
+    master: &mut dyn Master,
+    job: &Job,
+    patience: Patience,
+    each: &mut dyn FnMut(&Return),
+    other: &mut dyn FnMut(Event),
+) -> Result<Outcome> {
     let published = master.publish(job).await?;
     let mut outcome = Outcome {
         jid: published.jid.clone(),
@@ -69,11 +87,15 @@ pub async fn run(
             Next::Finished => break,
             Next::Until(then) => {
                 let within = then.saturating_duration_since(Instant::now());
-                if let Some(event) = master.event(within).await?
-                    && let Some(answer) = wait.event(&event, Instant::now())
-                {
-                    each(&answer);
-                    outcome.returns.push(answer);
+                let Some(event) = master.event(within).await? else {
+                    continue;
+                };
+                match wait.event(&event, Instant::now()) {
+                    Some(answer) => {
+                        each(&answer);
+                        outcome.returns.push(answer);
+                    }
+                    None => other(event),
                 }
             }
             Next::Probe(ids) => {
@@ -92,11 +114,12 @@ pub async fn run(
 pub(crate) mod tests {
     use std::collections::VecDeque;
 
-    use salt_wire::{Value, map};
+    use salt_wire::{Map, map};
 
-    use super::super::{Event, Pending, Published};
+    use super::super::{Pending, Published};
     use super::*;
     use crate::error::{Error, Kind};
+    use crate::salt::keys::Key;
 
     /// A master of two minions: `a` answers, `dead` does not.
     #[derive(Default)]
@@ -139,6 +162,14 @@ pub(crate) mod tests {
                 tokio::time::sleep(within).await;
                 Ok(None)
             })
+        }
+
+        fn runner<'a>(&'a mut self, fun: &'a str, _: Map, _: Duration) -> Pending<'a, Value> {
+            Box::pin(async move { Err(Error::new(Kind::Failed, fun)) })
+        }
+
+        fn install_key<'a>(&'a mut self, key: &'a Key) -> Pending<'a, ()> {
+            Box::pin(async move { Err(Error::new(Kind::Failed, key.id.as_str())) })
         }
 
         fn patience(&self) -> (Duration, Duration) {

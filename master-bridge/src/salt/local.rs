@@ -1,7 +1,7 @@
 //! The master on this host: its root key, clear requests on its request port, and its event bus.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use salt_wire::{Map, Value, map};
 use tokio::io::AsyncReadExt;
@@ -9,8 +9,9 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::bus::{Decoder, Event};
+use super::keys::Key;
 use super::request::{failure, request};
-use super::{Job, Master, MasterConfig, Pending, Published};
+use super::{Job, Master, MasterConfig, Pending, Published, keyfile};
 use crate::error::{Error, Kind, Result};
 
 /// Salt's own bound on a publish; wheel functions do real work.
@@ -153,6 +154,59 @@ impl Master for Local {
         })
     }
 
+    fn runner<'a>(&'a mut self, fun: &'a str, kwargs: Map, within: Duration) -> Pending<'a, Value> {
+        Box::pin(async move {
+            self.attach().await?;
+            let load = map! {"cmd" => "runner", "fun" => fun, "kwarg" => kwargs};
+            let answer = self.ask(load, PUBLISH).await?;
+            let tag = answer
+                .get("tag")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let wanted = format!("{tag}/ret");
+            let end = Instant::now() + within;
+            while let Some(event) = self
+                .event(end.saturating_duration_since(Instant::now()))
+                .await?
+            {
+                if event.tag != wanted {
+                    continue;
+                }
+                let returned = event.data.get("return").cloned().unwrap_or_default();
+                if event.data.get("success").and_then(Value::as_bool) == Some(true) {
+                    return Ok(returned);
+                }
+                let last = returned.as_str().and_then(|t| t.trim().lines().last());
+                let text = format!(
+                    "the master failed in {fun}: {}",
+                    last.unwrap_or("no reason given")
+                );
+                return Err(Error::new(Kind::Failed, text));
+            }
+            let text = format!(
+                "{fun} did not end on the master within {} s",
+                within.as_secs()
+            );
+            Err(Error::new(Kind::Unreachable, text))
+        })
+    }
+
+    fn install_key<'a>(&'a mut self, key: &'a Key) -> Pending<'a, ()> {
+        Box::pin(async move {
+            keyfile::write(&self.config.pki_dir, key).map_err(|e| {
+                let folder = self.config.pki_dir.join("minions");
+                let text = format!(
+                    "cannot write the key of {} into {}",
+                    key.id,
+                    folder.display()
+                );
+                Error::new(Kind::Permission, text)
+                    .because(&e)
+                    .hint("run as root or as the master's user")
+            })
+        })
+    }
+
     fn event(&mut self, within: Duration) -> Pending<'_, Option<Event>> {
         Box::pin(async move {
             let bus = self.attach().await?;
@@ -205,7 +259,7 @@ impl Master for Local {
 }
 
 /// The name of who works here, for the master's log: never a secret, never trusted.
-fn operator() -> String {
+pub fn operator() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .iter()
         .filter_map(|name| std::env::var(name).ok())

@@ -7,6 +7,7 @@
 pub mod bus;
 pub mod config;
 pub mod job;
+pub mod keyfile;
 pub mod keys;
 pub mod local;
 mod request;
@@ -38,6 +39,13 @@ pub trait Master {
 
     /// Publishes a job. The event bus is attached before, so no return can be missed.
     fn publish<'a>(&'a mut self, job: &'a Job) -> Pending<'a, Published>;
+
+    /// Calls a runner with keyword arguments and waits for its return value. Some masters say nothing at
+    /// all about a runner that does not exist: the deadline is the only sign.
+    fn runner<'a>(&'a mut self, fun: &'a str, kwargs: Map, within: Duration) -> Pending<'a, Value>;
+
+    /// Puts a minion's public key among the accepted ones, before the minion comes.
+    fn install_key<'a>(&'a mut self, key: &'a keys::Key) -> Pending<'a, ()>;
 
     /// The next event of the bus, or `None` after this long. Attaches the bus if need be.
     fn event(&mut self, within: Duration) -> Pending<'_, Option<Event>>;

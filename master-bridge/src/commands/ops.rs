@@ -1,0 +1,348 @@
+//! `ops`: the operations of the journal: list, show, resume, roll back.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::patience;
+use super::travel::{Work, new_master};
+use crate::cli::Global;
+use crate::error::{Error, Kind, Result};
+use crate::fleet::undo::Undo;
+use crate::journal::{Journal, OpState, Operation, Record, StepState};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::salt::{Local, MasterConfig};
+
+/// The commands about operations.
+#[derive(Debug, Subcommand)]
+pub enum Ops {
+    /// List all operations, the latest first
+    #[command(after_help = "Example:\n  master-bridge ops list")]
+    List,
+    /// Show an operation and each of its steps
+    #[command(after_help = "Example:\n  master-bridge ops show last")]
+    Show(One),
+    /// Go on with an operation that was interrupted or paused
+    #[command(after_help = "Example:\n  master-bridge ops resume last")]
+    Resume(Resume),
+    /// Undo an operation, or one wave of it: everyone goes back to the old master
+    #[command(
+        after_help = "Examples:\n  master-bridge ops rollback last\n  master-bridge ops rollback op-20261121-101500-c0ffee --wave 'wave 2'"
+    )]
+    Rollback(Rollback),
+}
+
+/// Which operation.
+#[derive(Debug, Args)]
+pub struct One {
+    /// Its id; `last` is the latest
+    #[arg(value_name = "OPERATION", default_value = "last")]
+    id: String,
+}
+
+/// Arguments of `ops resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    #[command(flatten)]
+    one: One,
+    /// Without sight of the new master: do not wait to see whether the minions stay there
+    #[arg(long)]
+    no_follow: bool,
+}
+
+/// Arguments of `ops rollback`.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    #[command(flatten)]
+    one: One,
+    /// Only this wave, by its name (`canary`, `wave 2`)
+    #[arg(long, value_name = "NAME")]
+    wave: Option<String>,
+}
+
+impl Ops {
+    /// Runs one of them.
+    pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
+        let mut journal = Journal::open(&global.journal())?;
+        match self {
+            Self::List => list(&journal, output),
+            Self::Show(one) => show(&journal, &one.id, output),
+            Self::Resume(args) => resume(&mut journal, &args, global, output).await,
+            Self::Rollback(args) => rollback(&mut journal, &args, global, output).await,
+        }
+    }
+}
+
+/// The state for people: a running operation that nobody works on was interrupted.
+fn state(journal: &Journal, op: &Operation) -> &'static str {
+    if op.state == OpState::Running && !journal.is_held(&op.id) {
+        "interrupted"
+    } else {
+        op.state.name()
+    }
+}
+
+fn list(journal: &Journal, output: &Output) -> Result<ExitCode> {
+    let operations = journal.operations()?;
+    let (mut rows, mut documents) = (Vec::new(), Vec::new());
+    for op in &operations {
+        let (state, count) = (state(journal, op), op.plan.members().count());
+        rows.push(vec![
+            op.id.clone(),
+            op.command.clone(),
+            state.into(),
+            format!("{count} to {}", op.plan.to.master),
+            time(op.begun),
+            op.operator.clone(),
+            op.note.clone(),
+        ]);
+        documents.push(summary(journal, op));
+    }
+    if operations.is_empty() {
+        output.say(&format!("no operations in {}", journal.path().display()));
+    } else {
+        output.table(
+            &[
+                "operation",
+                "command",
+                "state",
+                "minions",
+                "begun",
+                "by",
+                "note",
+            ],
+            &rows,
+        );
+    }
+    output.document(&json!({"operations": documents}));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(journal: &Journal, op: &Operation) -> serde_json::Value {
+    json!({
+        "id": op.id, "command": op.command, "state": state(journal, op), "note": op.note,
+        "to": op.plan.to.master, "minions": op.plan.members().count(), "hash": op.plan.hash(),
+        "begun": op.begun, "ended": op.ended, "operator": op.operator,
+    })
+}
+
+fn show(journal: &Journal, id: &str, output: &Output) -> Result<ExitCode> {
+    let op = journal.operation(id)?;
+    let steps = journal.steps(&op.id)?;
+    output.data(&format!(
+        "{} ({}) to {}: {}{}",
+        op.id,
+        op.command,
+        op.plan.to.master,
+        state(journal, &op),
+        if op.note.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", op.note)
+        },
+    ));
+    let wave = |record: &Record| {
+        let wave = op.plan.waves.get(record.wave);
+        wave.map_or_else(|| "-".to_owned(), |w| w.name.clone())
+    };
+    let rows: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            let why = format!("{} {}", step.reason, step.detail);
+            let id = if step.minion.is_empty() {
+                "-"
+            } else {
+                &step.minion
+            };
+            let took = match (step.begun, step.ended) {
+                (Some(begun), Some(ended)) => {
+                    format!("{:.1} s", ended.saturating_sub(begun) as f64 / 1000.0)
+                }
+                _ => "-".into(),
+            };
+            vec![
+                wave(step),
+                id.to_owned(),
+                step.action.name().into(),
+                step.state.name().into(),
+                took,
+                why.trim().to_owned(),
+            ]
+        })
+        .collect();
+    output.table(&["wave", "id", "step", "state", "took", "reason"], &rows);
+    let mut document = summary(journal, &op);
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            json!({
+                "wave": wave(step), "id": step.minion, "step": step.action.name(),
+                "state": step.state.name(), "reason": step.reason, "detail": step.detail,
+                "begun": step.begun, "ended": step.ended,
+            })
+        })
+        .collect();
+    if let Some(document) = document.as_object_mut() {
+        document.insert(
+            "plan".into(),
+            serde_json::to_value(&op.plan).unwrap_or_default(),
+        );
+        document.insert("steps".into(), steps.into());
+    }
+    output.document(&document);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn resume(
+    journal: &mut Journal,
+    args: &Resume,
+    global: &Global,
+    output: &Output,
+) -> Result<ExitCode> {
+    let op = journal.operation(&args.one.id)?;
+    if !op.state.is_open() {
+        let text = format!("operation {} is over: {}", op.id, op.state.name());
+        return Err(Error::new(Kind::Refused, text)
+            .hint("give the command of the move again: whoever is there is left alone"));
+    }
+    if undoing(&journal.steps(&op.id)?) {
+        let text = format!("operation {} is being rolled back", op.id);
+        let hint = format!("`master-bridge ops rollback {}` goes on with that", op.id);
+        return Err(Error::new(Kind::Refused, text).hint(hint));
+    }
+    if global.dry_run {
+        return show(journal, &op.id, output);
+    }
+    let _held = journal.hold(&op.id)?;
+    let old = Local::open(MasterConfig::read(&op.old_config)?).await?;
+    let new = new_master(&op).await?;
+    journal.set_state(&op.id, OpState::Running, "")?;
+    output.say(&format!("operation {} goes on", op.id));
+    let work = Work {
+        global,
+        output,
+        follow: !args.no_follow,
+    };
+    work.carry_out(journal, &op, old, new).await
+}
+
+/// Whether some wave of it was on its way back as a whole, by an operator's word.
+fn undoing(steps: &[Record]) -> bool {
+    steps.iter().any(|s| s.state == StepState::Undone)
+}
+
+async fn rollback(
+    journal: &mut Journal,
+    args: &Rollback,
+    global: &Global,
+    output: &Output,
+) -> Result<ExitCode> {
+    let op = journal.operation(&args.one.id)?;
+    let waves: Vec<usize> = match &args.wave {
+        None => (0..op.plan.waves.len()).collect(),
+        Some(name) => {
+            let found = op.plan.waves.iter().position(|w| w.name == *name);
+            let Some(at) = found else {
+                let names: Vec<&str> = op.plan.waves.iter().map(|w| w.name.as_str()).collect();
+                let text = format!("operation {} has no wave \"{name}\"", op.id);
+                let hint = format!("it has {}", names.join(", "));
+                return Err(Error::new(Kind::NothingMatched, text).hint(hint));
+            };
+            vec![at]
+        }
+    };
+    let steps = journal.steps(&op.id)?;
+    let count = steps
+        .iter()
+        .filter(|s| waves.contains(&s.wave))
+        .filter(|s| s.action == crate::plan::Action::Move)
+        .filter(|s| matches!(s.state, StepState::Begun | StepState::Done))
+        .count();
+    if count == 0 && op.state == OpState::RolledBack {
+        output.say("it is rolled back: nothing to do");
+        output.document(&json!({"operation": op.id, "back": 0, "not_back": {}}));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if global.dry_run {
+        output.data(&format!(
+            "would bring {count} minions back to the old master"
+        ));
+        output.document(&json!({"operation": op.id, "dry_run": true, "back": count}));
+        return Ok(ExitCode::SUCCESS);
+    }
+    output.consent(&format!("bring {count} minions back to the old master"))?;
+    let mut old = Local::open(MasterConfig::read(&op.old_config)?).await?;
+    let Some(mut new) = new_master(&op).await? else {
+        let text = "this operation never saw the new master";
+        return Err(Error::new(Kind::Usage, text)
+            .hint("on the new master: `master-bridge remaster-all --to OLD --finger …`, or remaster.rollback for those on probation"));
+    };
+    let _held = journal.hold(&op.id)?;
+    journal.retake(&op)?;
+    journal.set_state(&op.id, OpState::Running, "rolling back")?;
+    let patience = patience(global, &old);
+    let progress = Progress::new(output, "rollback", count);
+    let undo = Undo {
+        old: &mut old,
+        new: &mut new,
+        journal,
+        op: &op,
+        patience,
+        progress: &progress,
+    };
+    let result = { undo }.run(&waves).await;
+    drop(progress);
+    let bad = match result {
+        Ok(bad) => bad,
+        Err(error) => {
+            journal.set_state(&op.id, OpState::Paused, &format!("rolling back: {error}"))?;
+            let hint = format!("`master-bridge ops rollback {}` goes on", op.id);
+            return Err(error.hint(hint));
+        }
+    };
+    let (state, note) = match (bad.is_empty(), &args.wave) {
+        (false, _) => (OpState::Failed, "not everyone came back".to_owned()),
+        (true, None) => (OpState::RolledBack, String::new()),
+        (true, Some(name)) => (OpState::Failed, format!("{name} was rolled back")),
+    };
+    journal.set_state(&op.id, state, &note)?;
+    let rows: Vec<_> = bad
+        .iter()
+        .map(|(id, (reason, detail))| {
+            vec![id.clone(), "not back".into(), format!("{reason} {detail}")]
+        })
+        .collect();
+    if rows.is_empty() {
+        output.data(&format!("{} are back on the old master", count));
+    } else {
+        output.table(&["id", "result", "reason"], &rows);
+    }
+    let not_back: serde_json::Map<_, _> = bad
+        .iter()
+        .map(|(id, (reason, detail))| (id.clone(), json!({"reason": reason, "detail": detail})))
+        .collect();
+    output.document(&json!({
+        "operation": op.id, "back": count.saturating_sub(bad.len()), "not_back": not_back,
+    }));
+    Ok(if bad.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Unix seconds as local time.
+fn time(seconds: u64) -> String {
+    let stamp = i64::try_from(seconds)
+        .ok()
+        .and_then(|s| jiff::Timestamp::from_second(s).ok());
+    stamp.map_or_else(
+        || "-".into(),
+        |stamp| {
+            let local = stamp.to_zoned(jiff::tz::TimeZone::system());
+            local.strftime("%Y-%m-%d %H:%M:%S").to_string()
+        },
+    )
+}

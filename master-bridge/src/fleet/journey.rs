@@ -1,0 +1,720 @@
+//! An operation under way: wave after wave, each handed over, moved, and then kept or called back by
+//! itself. Every step is in the journal before its effect and after its check; what the journal leaves
+//! open is answered by the minions, so that a killed bridge goes on where it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::cross::Crossing;
+use super::look::{ask_all, places};
+use crate::error::{Error, Kind, Result};
+use crate::fault;
+use crate::journal::{Journal, Operation, Record, StepState};
+use crate::plan::bucket::Bucket;
+use crate::plan::moves::KeyWork;
+use crate::plan::place::Place;
+use crate::plan::waves::may_go_on;
+use crate::plan::{Action, Member};
+use crate::progress::Progress;
+use crate::salt::job::Patience;
+use crate::salt::keys::{self, Key, KeyState};
+use crate::salt::{Job, Master, job};
+
+/// A minion that was called back is there again within this time.
+const BACK: Duration = Duration::from_secs(120);
+/// Beyond the end of a probation a minion that goes back is heard of.
+const RETURNED: Duration = Duration::from_secs(30);
+
+/// How one minion's move ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// On the new master, verified and kept.
+    Moved {
+        /// From order to confirmation, in seconds.
+        seconds: f64,
+    },
+    /// On its way for all that can be seen from here.
+    Sent {
+        /// What is missing.
+        missing: String,
+    },
+    /// Not moved, or gone back.
+    Failed {
+        /// Its reason code.
+        reason: String,
+        /// What happened.
+        detail: String,
+    },
+}
+
+/// Why a journey stopped before everyone had a turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// As ordered; it can be resumed.
+    Paused(String),
+    /// Too many failed.
+    Failed(String),
+}
+
+/// What became of everyone.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Who ended how.
+    pub ends: BTreeMap<String, End>,
+    /// Why it stopped, if not everyone had a turn.
+    pub stop: Option<Stop>,
+}
+
+/// An operation and what it works with.
+pub struct Journey<'a> {
+    /// The master that everyone is on.
+    pub old: &'a mut dyn Master,
+    /// The master that everyone goes to, if it can be seen from here.
+    pub new: Option<&'a mut dyn Master>,
+    /// Where every step is written.
+    pub journal: &'a mut Journal,
+    /// The operation.
+    pub op: &'a Operation,
+    /// How long to wait for answers.
+    pub patience: Patience,
+    /// Who watches.
+    pub progress: &'a Progress<'a>,
+    /// Whether to wait until the probation of minions is over that nobody here can confirm.
+    pub follow: bool,
+}
+
+impl Journey<'_> {
+    /// Goes on from where the journal says that it is.
+    pub async fn run(&mut self) -> Result<Outcome> {
+        let mut bucket = Bucket::new(self.op.plan.limits.auth_rate, Instant::now());
+        let mut ends = ends(&self.journal.steps(&self.op.id)?);
+        let (mut waves, all) = (0, self.op.plan.waves.len());
+        for at in 0..all {
+            let wave = &self.op.plan.waves[at];
+            let open: Vec<Member> = wave
+                .members
+                .iter()
+                .filter(|m| !ends.contains_key(&m.id))
+                .cloned()
+                .collect();
+            if open.is_empty() {
+                continue;
+            }
+            if self
+                .op
+                .plan
+                .limits
+                .pause_after
+                .is_some_and(|most| waves >= most)
+            {
+                let why = format!(
+                    "paused after {waves} waves; `master-bridge ops resume {}` goes on",
+                    self.op.id
+                );
+                return Ok(Outcome {
+                    ends,
+                    stop: Some(Stop::Paused(why)),
+                });
+            }
+            waves += 1;
+            let (name, n) = (&wave.name, at + 1);
+            self.progress
+                .phase(&format!("{name} ({n} of {all}): {} minions", open.len()));
+            if self.op.plan.sees_new {
+                self.wave(at, &open, &mut ends, &mut bucket).await?;
+            } else {
+                self.blind_wave(at, &open, &mut ends, &mut bucket).await?;
+            }
+            self.progress.sum_up();
+            let here = wave.members.iter().filter(|m| failed(&ends, &m.id)).count();
+            let failures = ends
+                .values()
+                .filter(|e| matches!(e, End::Failed { .. }))
+                .count();
+            if !may_go_on(name, here, failures, self.op.plan.limits.max_failures) {
+                let why = format!("stopped in {name}: {failures} failed");
+                return Ok(Outcome {
+                    ends,
+                    stop: Some(Stop::Failed(why)),
+                });
+            }
+        }
+        Ok(Outcome { ends, stop: None })
+    }
+
+    /// One wave, both masters at hand.
+    async fn wave(
+        &mut self,
+        at: usize,
+        open: &[Member],
+        ends: &mut BTreeMap<String, End>,
+        bucket: &mut Bucket,
+    ) -> Result<()> {
+        let order = self.op.order(at);
+        let records = self.records(at)?;
+        let ids: Vec<&str> = open.iter().map(|m| m.id.as_str()).collect();
+        let Some(new) = self.new.as_deref_mut() else {
+            return Err(Error::new(Kind::Local, "the plan needs the new master"));
+        };
+        let quick = Patience {
+            timeout: self.patience.timeout.min(Duration::from_secs(3)),
+            gather: self.patience.gather.min(Duration::from_secs(2)),
+            ..self.patience
+        };
+        let found = places(self.old, new, &ids, &order, quick).await?;
+        let (mut go, mut under_way, mut arrived) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for member in open {
+            let id = member.id.clone();
+            let begun = state(&records, &id, Action::Move).is_some_and(|s| s != StepState::Planned);
+            match found.get(&id).cloned().unwrap_or(Place::Silent) {
+                Place::Old => go.push(member.clone()),
+                Place::UnderWay => under_way.push(id),
+                // In the middle of its switch it may answer nowhere for a moment.
+                Place::Silent if begun => under_way.push(id),
+                Place::Arrived => drop(arrived.insert(id)),
+                Place::New => self.moved(at, &id, ends)?,
+                Place::GaveUp { reason, detail } => self.fail(at, &id, &reason, &detail, ends)?,
+                Place::Busy => {
+                    self.fail(at, &id, "busy", "another move is under way", ends)?;
+                }
+                Place::Silent => {
+                    let detail = "it answers on neither master any more";
+                    self.fail(at, &id, "no-answer", detail, ends)?;
+                }
+            }
+        }
+        let decided = records
+            .iter()
+            .find(|r| r.action == Action::Settle && r.state == StepState::Done)
+            .map(|r| r.reason == KEEP);
+        if decided.is_none() {
+            let go = self.hand_over(at, go, ends).await?;
+            let come = self.cross(at, go, under_way, ends, bucket).await?;
+            arrived.extend(come);
+        }
+        // The word of a minion is not enough: each must answer over the new master.
+        let arrived: Vec<String> = arrived.into_iter().collect();
+        let names: Vec<&str> = arrived.iter().map(String::as_str).collect();
+        let pong = self.ask_new(&names, "test.ping").await?;
+        let (alive, dead): (Vec<&str>, Vec<&str>) = names
+            .iter()
+            .partition(|id| pong.good(id) == Some(&salt_wire::Value::Bool(true)));
+        self.mark(at, &alive, Action::Move, StepState::Done, ("", ""))?;
+        fault::point("move.done");
+        for id in &dead {
+            self.fail(
+                at,
+                id,
+                "no-answer",
+                "it does not answer on the new master",
+                ends,
+            )?;
+        }
+        let keep = match decided {
+            Some(keep) => keep,
+            None => self.settle(at, ends)?,
+        };
+        if keep {
+            self.confirm(at, &alive, ends).await
+        } else {
+            self.call_back(at, &names, ends).await
+        }
+    }
+
+    /// Puts the public keys of those who go on the new master; who has none there stays.
+    async fn hand_over(
+        &mut self,
+        at: usize,
+        go: Vec<Member>,
+        ends: &mut BTreeMap<String, End>,
+    ) -> Result<Vec<String>> {
+        let Some(new) = self.new.as_deref_mut() else {
+            return Ok(go.into_iter().map(|m| m.id).collect());
+        };
+        let work: Vec<&Member> = go
+            .iter()
+            .filter(|m| matches!(m.key, KeyWork::Copy | KeyWork::Accept))
+            .collect();
+        let names: Vec<&str> = work.iter().map(|m| m.id.as_str()).collect();
+        let mut bad: BTreeMap<String, String> = BTreeMap::new();
+        if !work.is_empty() {
+            self.journal.mark(
+                &self.op.id,
+                at,
+                &names,
+                Action::HandOver,
+                StepState::Begun,
+                ("", ""),
+            )?;
+            fault::point("hand-over.begun");
+            let held = super::look::accepted(self.old).await?;
+            bad = hand_over(new, &work, &held).await?;
+            fault::point("hand-over.effect");
+        }
+        let good: Vec<&str> = names
+            .iter()
+            .filter(|id| !bad.contains_key(**id))
+            .copied()
+            .collect();
+        self.mark(at, &good, Action::HandOver, StepState::Done, ("", ""))?;
+        fault::point("hand-over.done");
+        for (id, why) in &bad {
+            self.mark(
+                at,
+                &[id],
+                Action::HandOver,
+                StepState::Failed,
+                ("no-key", why),
+            )?;
+            self.fail(at, id, "no-key", why, ends)?;
+        }
+        Ok(go
+            .into_iter()
+            .map(|m| m.id)
+            .filter(|id| !bad.contains_key(id))
+            .collect())
+    }
+
+    /// Moves them, and follows those that are on their way.
+    async fn cross(
+        &mut self,
+        at: usize,
+        go: Vec<String>,
+        under_way: Vec<String>,
+        ends: &mut BTreeMap<String, End>,
+        bucket: &mut Bucket,
+    ) -> Result<BTreeSet<String>> {
+        let (op, journal) = (&self.op.id, std::cell::RefCell::new(&mut *self.journal));
+        let progress = self.progress;
+        let new = match self.new.as_deref_mut() {
+            Some(new) => Some(&mut *new),
+            None => None,
+        };
+        let mut crossing = Crossing {
+            from: &mut *self.old,
+            to: new.map(|new| new as &mut dyn Master),
+            order: self.op.plan.to.order(&self.op.order(at)),
+            in_flight: self.op.plan.limits.max_in_flight,
+            bucket,
+            patience: self.patience,
+            progress,
+        };
+        let mut before = |ids: &[&str]| {
+            let mut journal = journal.borrow_mut();
+            journal.mark(op, at, ids, Action::Move, StepState::Begun, ("", ""))
+        };
+        let mut gave_up = |id: &str, reason: &str, detail: &str| {
+            let mut journal = journal.borrow_mut();
+            journal.mark(
+                op,
+                at,
+                &[id],
+                Action::Move,
+                StepState::Failed,
+                (reason, detail),
+            )?;
+            progress.done(id, &format!("not moved: {reason}: {detail}"));
+            ends.insert(id.to_owned(), failed_with(reason, detail));
+            Ok(())
+        };
+        crossing.run(go, under_way, &mut before, &mut gave_up).await
+    }
+
+    /// Decides whether the wave is kept, and writes it down before it is acted on.
+    fn settle(&mut self, at: usize, ends: &BTreeMap<String, End>) -> Result<bool> {
+        let wave = &self.op.plan.waves[at];
+        let here = wave.members.iter().filter(|m| failed(ends, &m.id)).count();
+        let failures = ends
+            .values()
+            .filter(|e| matches!(e, End::Failed { .. }))
+            .count();
+        let keep = may_go_on(&wave.name, here, failures, self.op.plan.limits.max_failures);
+        let word = if keep { KEEP } else { CALL_BACK };
+        self.mark(at, &[""], Action::Settle, StepState::Done, (word, ""))?;
+        fault::point("settle.done");
+        if !keep {
+            let name = &wave.name;
+            self.progress.note(&format!(
+                "{name}: {here} of it failed: the others are called back"
+            ));
+        }
+        Ok(keep)
+    }
+
+    async fn confirm(
+        &mut self,
+        at: usize,
+        ids: &[&str],
+        ends: &mut BTreeMap<String, End>,
+    ) -> Result<()> {
+        self.mark(at, ids, Action::Confirm, StepState::Begun, ("", ""))?;
+        fault::point("confirm.begun");
+        let answers = self.ask_new(ids, "remaster.confirm").await?;
+        fault::point("confirm.sent");
+        for id in ids {
+            match answers.of(id) {
+                Some(answer) if answer.is_good() => self.moved(at, id, ends)?,
+                answer => {
+                    let detail = answer.and_then(|a| a.value.as_str()).unwrap_or("no answer");
+                    self.mark(
+                        at,
+                        &[id],
+                        Action::Confirm,
+                        StepState::Failed,
+                        ("unconfirmed", detail),
+                    )?;
+                    self.fail(at, id, "unconfirmed", detail, ends)?;
+                }
+            }
+        }
+        fault::point("confirm.done");
+        Ok(())
+    }
+
+    /// Calls everyone of a wave back, and waits until they answer on the old master.
+    async fn call_back(
+        &mut self,
+        at: usize,
+        ids: &[&str],
+        ends: &mut BTreeMap<String, End>,
+    ) -> Result<()> {
+        self.mark(at, ids, Action::Return, StepState::Begun, ("", ""))?;
+        fault::point("return.begun");
+        self.ask_new(ids, "remaster.rollback").await?;
+        fault::point("return.sent");
+        let back = wait_for(self.old, ids, self.patience, BACK).await?;
+        for id in ids {
+            let (state, reason) = if back.contains(*id) {
+                (StepState::Done, "called-back")
+            } else {
+                (StepState::Failed, "not-back-yet")
+            };
+            let detail = "too many of its wave failed";
+            self.mark(at, &[id], Action::Return, state, (reason, detail))?;
+            if !ends.contains_key(*id) {
+                self.fail(at, id, reason, detail, ends)?;
+            }
+        }
+        fault::point("return.done");
+        Ok(())
+    }
+
+    /// One wave, seen from the old master alone: a minion's last word there is that it has gone, and that it
+    /// does not come back says that somebody confirmed it.
+    async fn blind_wave(
+        &mut self,
+        at: usize,
+        open: &[Member],
+        ends: &mut BTreeMap<String, End>,
+        bucket: &mut Bucket,
+    ) -> Result<()> {
+        let (order, to) = (self.op.order(at), self.op.plan.to.clone());
+        let ids: Vec<&str> = open.iter().map(|m| m.id.as_str()).collect();
+        let records = self.records(at)?;
+        let answers = ask_all(self.old, &ids, "remaster.status", &[], self.patience).await?;
+        let (mut go, mut under_way, mut gone) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for id in &ids {
+            let begun = state(&records, id, Action::Move).is_some_and(|s| s != StepState::Planned);
+            match Place::of(answers.good(id), None, &order) {
+                Place::Silent if begun => drop(gone.insert((*id).to_owned())),
+                Place::UnderWay => under_way.push((*id).to_owned()),
+                Place::GaveUp { reason, detail } => self.fail(at, id, &reason, &detail, ends)?,
+                Place::Busy => self.fail(at, id, "busy", "another move is under way", ends)?,
+                Place::Silent => self.fail(at, id, "no-answer", "it does not answer", ends)?,
+                Place::Old | Place::Arrived | Place::New => go.push((*id).to_owned()),
+            }
+        }
+        gone.extend(self.cross(at, go, under_way, ends, bucket).await?);
+        let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        if to.confirm == 0 {
+            for id in &gone {
+                self.moved(at, id, ends)?;
+            }
+            return Ok(());
+        }
+        let list = gone.join(",");
+        let say = format!(
+            "on {} now, on probation for {} s; confirm there: salt -L '{list}' remaster.confirm",
+            to.master, to.confirm
+        );
+        self.progress.note(&say);
+        if !self.follow {
+            for id in gone {
+                let missing = format!("confirm it on {}: remaster.confirm", to.master);
+                self.progress.done(id, "sent");
+                ends.insert(id.to_owned(), End::Sent { missing });
+            }
+            return Ok(());
+        }
+        let limit = Duration::from_secs(to.confirm) + RETURNED;
+        self.progress.note(&format!(
+            "waiting {} to see whether they stay (--no-follow does not wait)",
+            crate::progress::short(limit)
+        ));
+        let back = came_back(self.old, &gone, &order, self.patience, limit).await?;
+        for id in gone {
+            match back.get(id) {
+                None => self.moved(at, id, ends)?,
+                Some((reason, detail)) => self.fail(at, id, reason, detail, ends)?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_new(&mut self, ids: &[&str], fun: &str) -> Result<job::Outcome> {
+        match self.new.as_deref_mut() {
+            Some(new) => ask_all(new, ids, fun, &[], self.patience).await,
+            None => Ok(job::Outcome::default()),
+        }
+    }
+
+    fn records(&self, at: usize) -> Result<Vec<Record>> {
+        let mut records = self.journal.steps(&self.op.id)?;
+        records.retain(|r| r.wave == at);
+        Ok(records)
+    }
+
+    fn mark(
+        &mut self,
+        at: usize,
+        ids: &[&str],
+        action: Action,
+        state: StepState,
+        words: (&str, &str),
+    ) -> Result<()> {
+        self.journal
+            .mark(&self.op.id, at, ids, action, state, words)
+    }
+
+    fn moved(&mut self, at: usize, id: &str, ends: &mut BTreeMap<String, End>) -> Result<()> {
+        if state(&self.records(at)?, id, Action::Move) != Some(StepState::Done) {
+            self.mark(at, &[id], Action::Move, StepState::Done, ("", ""))?;
+        }
+        self.mark(at, &[id], Action::Confirm, StepState::Done, ("", ""))?;
+        let seconds = seconds(&self.records(at)?, id);
+        self.progress
+            .done(id, &format!("moved and confirmed after {seconds:.1} s"));
+        ends.insert(id.to_owned(), End::Moved { seconds });
+        Ok(())
+    }
+
+    fn fail(
+        &mut self,
+        at: usize,
+        id: &str,
+        reason: &str,
+        detail: &str,
+        ends: &mut BTreeMap<String, End>,
+    ) -> Result<()> {
+        self.mark(at, &[id], Action::Move, StepState::Failed, (reason, detail))?;
+        self.progress
+            .done(id, &format!("not moved: {reason}: {detail}"));
+        ends.insert(id.to_owned(), failed_with(reason, detail));
+        Ok(())
+    }
+}
+
+/// The decisions in the journal.
+const KEEP: &str = "keep";
+const CALL_BACK: &str = "call-back";
+
+fn failed_with(reason: &str, detail: &str) -> End {
+    End::Failed {
+        reason: reason.to_owned(),
+        detail: detail.to_owned(),
+    }
+}
+
+fn failed(ends: &BTreeMap<String, End>, id: &str) -> bool {
+    matches!(ends.get(id), Some(End::Failed { .. }))
+}
+
+fn state(records: &[Record], id: &str, action: Action) -> Option<StepState> {
+    let found = records
+        .iter()
+        .find(|r| r.minion == id && r.action == action);
+    found.map(|r| r.state)
+}
+
+fn seconds(records: &[Record], id: &str) -> f64 {
+    let find = |action| {
+        records
+            .iter()
+            .find(|r| r.minion == id && r.action == action)
+    };
+    let begun = find(Action::Move).and_then(|r| r.begun);
+    let ended = find(Action::Confirm).and_then(|r| r.ended);
+    match (begun, ended) {
+        (Some(begun), Some(ended)) => ended.saturating_sub(begun) as f64 / 1000.0,
+        _ => 0.0,
+    }
+}
+
+/// Who ended how, as the journal has it.
+pub fn ends(records: &[Record]) -> BTreeMap<String, End> {
+    let mut ends = BTreeMap::new();
+    for record in records {
+        let end = match (record.action, record.state) {
+            (Action::Confirm, StepState::Done) => End::Moved {
+                seconds: seconds(records, &record.minion),
+            },
+            (Action::Move | Action::Confirm, StepState::Failed)
+            | (Action::Return, StepState::Done | StepState::Failed) => {
+                failed_with(&record.reason, &record.detail)
+            }
+            _ => continue,
+        };
+        ends.insert(record.minion.clone(), end);
+    }
+    ends
+}
+
+/// Puts keys on a master and looks whether it shows them; who it does not show, and why.
+pub async fn hand_over(
+    new: &mut dyn Master,
+    work: &[&Member],
+    held: &BTreeMap<String, Key>,
+) -> Result<BTreeMap<String, String>> {
+    let mut bad = BTreeMap::new();
+    let before = keys::all(new).await?;
+    let mut accept: Vec<&Key> = Vec::new();
+    for member in work {
+        let Some(key) = held.get(&member.id) else {
+            bad.insert(
+                member.id.clone(),
+                "the old master has no key of it any more".to_owned(),
+            );
+            continue;
+        };
+        if key.shown() != member.fingerprint {
+            let why = format!(
+                "the old master's key is {} by now, not {}",
+                key.shown(),
+                member.fingerprint
+            );
+            bad.insert(member.id.clone(), why);
+            continue;
+        }
+        let there: Vec<&Key> = before.iter().filter(|k| k.id == member.id).collect();
+        match there.as_slice() {
+            [] => {
+                if let Err(error) = new.install_key(key).await {
+                    bad.insert(member.id.clone(), error.to_string());
+                }
+            }
+            [one] if one.shown() == member.fingerprint => {
+                if one.state == KeyState::Pending {
+                    accept.push(one);
+                }
+            }
+            _ => {
+                let why = "the new master holds another key under this id by now";
+                bad.insert(member.id.clone(), why.to_owned());
+            }
+        }
+    }
+    if !accept.is_empty()
+        && let Err(error) = keys::act(new, keys::Action::Accept, &accept).await
+    {
+        // Whom it concerns, the look below says.
+        tracing::info!(%error, "Not every key was accepted.");
+    }
+    let there = keys::all(new).await?;
+    for member in work
+        .iter()
+        .filter(|m| !bad.contains_key(&m.id))
+        .collect::<Vec<_>>()
+    {
+        let same = there.iter().any(|k| {
+            k.id == member.id && k.state == KeyState::Accepted && k.shown() == member.fingerprint
+        });
+        if !same {
+            let why = "the new master does not show its key as accepted";
+            bad.insert(member.id.clone(), why.to_owned());
+        }
+    }
+    Ok(bad)
+}
+
+/// Waits until these answer on a master; who did.
+pub async fn wait_for(
+    master: &mut dyn Master,
+    ids: &[&str],
+    patience: Patience,
+    limit: Duration,
+) -> Result<BTreeSet<String>> {
+    let quick = Patience {
+        timeout: patience.timeout.min(Duration::from_secs(2)),
+        gather: Duration::from_secs(1),
+        ..patience
+    };
+    let (end, mut there) = (Instant::now() + limit, BTreeSet::new());
+    loop {
+        let missing: Vec<&str> = ids
+            .iter()
+            .filter(|id| !there.contains(**id))
+            .copied()
+            .collect();
+        if missing.is_empty() {
+            return Ok(there);
+        }
+        let answers = ask_all(master, &missing, "test.ping", &[], quick).await?;
+        there.extend(
+            answers
+                .returns
+                .into_iter()
+                .filter(|r| r.is_good())
+                .map(|r| r.id),
+        );
+        if Instant::now() >= end {
+            return Ok(there);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Watches the old master for those who come back; who did, and why.
+async fn came_back(
+    old: &mut dyn Master,
+    ids: &[&str],
+    order: &str,
+    patience: Patience,
+    limit: Duration,
+) -> Result<BTreeMap<String, (String, String)>> {
+    let (end, mut back) = (Instant::now() + limit, BTreeMap::new());
+    while back.len() < ids.len() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        if let Some(event) = old.event(left).await?
+            && let Some(word) = super::words::Word::of(&event)
+            && word.order == order
+            && word.stage == "rolled_back"
+            && ids.contains(&word.id.as_str())
+        {
+            back.insert(word.id, (word.reason, word.detail));
+        }
+    }
+    // A word may have been lost: whoever answers here has come back.
+    let open: Vec<&str> = ids
+        .iter()
+        .filter(|id| !back.contains_key(**id))
+        .copied()
+        .collect();
+    let ping = Job::for_ids(&open, "test.ping");
+    if !open.is_empty() {
+        let answers = job::run(old, &ping, patience, &mut |_| {}).await?;
+        for answer in answers.returns {
+            let words = (
+                "unconfirmed".to_owned(),
+                "it came back to the old master".to_owned(),
+            );
+            back.insert(answer.id, words);
+        }
+    }
+    Ok(back)
+}

@@ -1,0 +1,60 @@
+//! Minion keys as files: how they are put into a master's folder, and how they are read where no master
+//! answers any more.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+
+use salt_wire::crypto::PublicKey;
+use salt_wire::ids::MinionId;
+
+use super::keys::{Key, KeyState};
+
+/// Writes a public key as the master keeps it: outside first, then in by one rename.
+pub(super) fn write(pki_dir: &Path, key: &Key) -> io::Result<()> {
+    let invalid = |text: &str| io::Error::new(io::ErrorKind::InvalidInput, text);
+    // An id from a master is still a foreign word that becomes a file name here.
+    let id: MinionId = key.id.parse().map_err(|_| invalid("no valid minion id"))?;
+    let public = key.key.as_ref().ok_or_else(|| invalid("no readable key"))?;
+    let folder = pki_dir.join("minions");
+    let owner = fs::metadata(&folder)?;
+    let temporary = pki_dir.join(format!(".{}.{}.tmp", id.as_str(), std::process::id()));
+    let written = fs::write(&temporary, public.wire_pem())
+        .and_then(|()| fs::set_permissions(&temporary, fs::Permissions::from_mode(0o644)))
+        .and_then(|()| {
+            let ours = fs::metadata(&temporary)?;
+            if (ours.uid(), ours.gid()) == (owner.uid(), owner.gid()) {
+                return Ok(());
+            }
+            chown(&temporary, Some(owner.uid()), Some(owner.gid()))
+        })
+        .and_then(|()| fs::File::open(&temporary)?.sync_all())
+        .and_then(|()| fs::rename(&temporary, folder.join(id.as_str())));
+    if written.is_err() {
+        drop(fs::remove_file(&temporary));
+    }
+    written
+}
+
+/// The accepted keys in a key directory, by id: what a dead master leaves behind.
+pub fn accepted(pki_dir: &Path) -> io::Result<Vec<Key>> {
+    let mut keys = Vec::new();
+    for entry in fs::read_dir(pki_dir.join(KeyState::Accepted.folder()))? {
+        let entry = entry?;
+        let Ok(id) = entry.file_name().into_string() else {
+            continue;
+        };
+        if id.parse::<MinionId>().is_err() || id.starts_with('.') || !entry.file_type()?.is_file() {
+            continue;
+        }
+        let pem = fs::read_to_string(entry.path())?;
+        keys.push(Key {
+            id,
+            state: KeyState::Accepted,
+            key: PublicKey::from_pem(&pem).ok(),
+        });
+    }
+    keys.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(keys)
+}
