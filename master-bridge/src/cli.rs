@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{completions, keys, man, minions, ops, remaster, remaster_all, run};
+use crate::commands::{
+    completions, keys, man, master, minions, ops, orders, remaster, remaster_all, run,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done and verified · 1 failed for at least one minion · 2 wrong usage · 3 master not reachable · \
@@ -110,6 +112,12 @@ pub enum Command {
     /// List, show, resume and roll back operations of the journal
     #[command(subcommand)]
     Ops(ops::Ops),
+    /// Make signing keys; sign, verify and show orders for minions that no master reaches
+    #[command(subcommand)]
+    Orders(orders::Orders),
+    /// Check a new master, pin it, and hand a fleet over to it
+    #[command(subcommand)]
+    Master(master::Masters),
     /// Print the completion script of a shell
     Completions(completions::Completions),
     /// Write the man pages into a directory

@@ -21,6 +21,8 @@ pub mod plan;
 pub mod progress;
 pub mod proof;
 pub mod salt;
+mod scan;
+mod secret;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use clap::{CommandFactory, Parser};
 use harness::Finished;
+use master_bridge::cli::Cli;
 
 fn bridge(args: &[&str]) -> Finished {
     Finished::run(
@@ -38,12 +40,199 @@ fn snapshot(name: &str, text: &str) {
 #[test]
 fn help_reads_well() {
     snapshot("help.txt", &bridge(&["--help"]).success().stdout);
-    for command in ["keys accept", "run", "minions", "remaster", "remaster-all"] {
+    for command in [
+        "keys accept",
+        "run",
+        "minions",
+        "remaster",
+        "remaster status",
+        "remaster clean",
+        "remaster-all",
+        "ops rollback",
+        "orders sign",
+        "master check",
+        "master handover",
+    ] {
         let mut args: Vec<&str> = command.split(' ').collect();
         args.push("--help");
         let name = format!("help-{}.txt", command.replace(' ', "-"));
         snapshot(&name, &bridge(&args).success().stdout);
     }
+}
+
+/// Every command line in a text: each word that a shell would see.
+fn commands_in(text: &str) -> Vec<Vec<String>> {
+    text.lines()
+        .map(|line| line.trim().trim_start_matches("$ "))
+        .filter(|line| line.starts_with("master-bridge "))
+        .map(|line| {
+            // What follows is for people, or for the shell.
+            let line = line.split("   (").next().unwrap();
+            let line = line.split(" > ").next().unwrap();
+            let line = line.split(" #").next().unwrap();
+            let mut words = vec![String::new()];
+            let mut quoted = false;
+            for c in line.chars() {
+                match c {
+                    '\'' => quoted = !quoted,
+                    ' ' if !quoted => words.push(String::new()),
+                    c => words.last_mut().unwrap().push(c),
+                }
+            }
+            words.retain(|word| !word.is_empty());
+            // A fingerprint is long; a text may cut it.
+            let whole = vec!["51"; 32].join(":");
+            let key = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+            words
+                .into_iter()
+                .map(|word| match word.as_str() {
+                    "ed25519:…" => key.to_owned(),
+                    cut if cut.ends_with(":…") => whole.clone(),
+                    _ => word,
+                })
+                .collect()
+        })
+        .collect()
+}
+
+fn parses(words: &[String]) {
+    let parsed = Cli::try_parse_from(words);
+    assert!(parsed.is_ok(), "{words:?}: {}", parsed.unwrap_err());
+}
+
+#[test]
+fn every_command_has_an_example_that_works() {
+    fn each(command: &mut clap::Command, path: &str) {
+        let path = format!("{path} {}", command.get_name());
+        let has_children = command.get_subcommands().next().is_some();
+        if !has_children || command.get_arguments().any(|a| a.get_id() == "ids") {
+            let help = command.get_after_help().map(ToString::to_string);
+            let examples = commands_in(&help.unwrap_or_default());
+            assert!(!examples.is_empty(), "{path} has no example");
+            for words in examples {
+                parses(&words);
+            }
+        }
+        for child in command
+            .get_subcommands_mut()
+            .filter(|c| c.get_name() != "help")
+        {
+            each(child, &path);
+        }
+    }
+    each(&mut Cli::command(), "");
+}
+
+#[test]
+fn every_command_of_the_documentation_works() {
+    for page in ["docs/move-your-fleet.md", "README.md"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+        let text = std::fs::read_to_string(&path).unwrap();
+        // A line that ends in a backslash goes on.
+        let text = text.replace("\\\n", " ");
+        let found = commands_in(&text);
+        assert!(!found.is_empty(), "{page}");
+        for words in found {
+            parses(&words);
+        }
+    }
+}
+
+#[test]
+fn an_empty_journal_and_a_wrong_operation() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("j/journal.sqlite").display().to_string();
+    let ops = |args: &[&str]| bridge(&[&["--journal", &path, "ops"], args].concat());
+    let empty = ops(&["list"]).success();
+    assert!(
+        empty.stdout.is_empty() && empty.stderr.contains("no operations"),
+        "{empty:?}"
+    );
+    let empty = ops(&["list", "-o", "json"]).success().json();
+    assert_eq!(empty["operations"], serde_json::json!([]));
+    for command in ["show", "resume", "rollback"] {
+        assert_eq!(ops(&[command, "nope"]).code, 5, "{command}");
+    }
+    std::fs::write(
+        dir.path().join("text"),
+        "no database, but a text that is long enough".repeat(99),
+    )
+    .unwrap();
+    let text = dir.path().join("text").display().to_string();
+    let broken = bridge(&["--journal", &text, "ops", "list"]);
+    assert_eq!(broken.code, 7, "{broken:?}");
+    assert!(broken.stderr.contains("--journal"), "{broken:?}");
+}
+
+#[test]
+fn orders_are_made_signed_verified_and_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (key, locked, order) = (at("key"), at("locked"), at("order"));
+    let made = bridge(&["-o", "json", "orders", "keygen", &key])
+        .success()
+        .json();
+    let public = made["public"].as_str().unwrap().to_owned();
+    assert_eq!(
+        bridge(&["orders", "keygen", &key]).code,
+        7,
+        "never overwritten"
+    );
+    std::fs::write(at("pass"), "secret words\n").unwrap();
+    let other = bridge(&[
+        "-o",
+        "json",
+        "orders",
+        "keygen",
+        &locked,
+        "--passphrase-file",
+        &at("pass"),
+    ]);
+    let other = other.success().json()["public"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+
+    let finger = vec!["ab"; 32].join(":");
+    let to = [
+        "--to",
+        "new.example",
+        "--finger",
+        &finger,
+        "--for",
+        "L@a,b",
+        "--out",
+        &order,
+    ];
+    let sign = |more: &[&str]| bridge(&[&["-o", "json", "orders", "sign"], &to[..], more].concat());
+    let signed = sign(&["--key", &key]).success().json();
+    assert_eq!(signed["targets"], serde_json::json!(["L@a,b"]));
+    assert!(
+        signed["metadata"]["salt-agent-order-0"].is_string(),
+        "{signed}"
+    );
+    let good = bridge(&["-o", "json", "orders", "verify", &order, "--key", &public]).success();
+    assert_eq!(good.json()["counts_now"], true);
+    assert_eq!(
+        bridge(&["orders", "verify", &order, "--key", &other]).code,
+        6
+    );
+    let shown = bridge(&["orders", "show", &order]).success();
+    assert!(
+        shown.stdout.contains("new.example") && shown.stderr.contains("not looked at"),
+        "{shown:?}"
+    );
+
+    sign(&["--key", &locked, "--passphrase-file", &at("pass")]).success();
+    bridge(&["orders", "verify", &order, "--key", &other]).success();
+    assert_eq!(sign(&["--key", &locked]).code, 2, "nobody to be asked");
+    let later = sign(&["--key", &key, "--after", "24"]);
+    later.success();
+    assert_eq!(
+        bridge(&["orders", "verify", &order, "--key", &public]).code,
+        1,
+        "not yet"
+    );
 }
 
 #[test]

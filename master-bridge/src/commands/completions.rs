@@ -11,6 +11,9 @@ use crate::output::Output;
 
 /// Print the completion script of a shell
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  master-bridge completions bash > /etc/bash_completion.d/master-bridge"
+)]
 pub struct Completions {
     /// Which shell
     shell: Shell,

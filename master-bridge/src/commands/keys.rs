@@ -21,14 +21,29 @@ use crate::salt::keys::{Action, Key, KeyState, act, all};
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// List keys with their state and fingerprint
+    #[command(
+        after_help = "Examples:\n  master-bridge keys list\n  master-bridge keys list --state pending -o json"
+    )]
     List(List),
     /// Compare fingerprints with what the minions' machines showed
+    #[command(
+        after_help = "Example:\n  master-bridge keys prove web1 --console /var/log/web1-console.log"
+    )]
     Prove(Prove),
     /// Accept keys whose fingerprint is proven
+    #[command(
+        after_help = "Examples:\n  master-bridge keys accept web1 --finger 16:fb:…\n  master-bridge keys accept --fingers fingers.txt"
+    )]
     Accept(Accept),
     /// Keep minions out: their keys are kept and refused
+    #[command(
+        after_help = "Example:\n  master-bridge keys reject web1\n\nA salt-minion ends when it is rejected; salt-agent keeps asking."
+    )]
     Reject(Change),
     /// Forget keys: a minion that lives comes back as pending by itself
+    #[command(
+        after_help = "Example:\n  master-bridge keys delete web1 --state rejected\n\nThe master then rotates its AES key, and all its minions authenticate anew."
+    )]
     Delete(Change),
 }
 

@@ -12,6 +12,7 @@ use crate::output::Output;
 
 /// Write the man pages into a directory
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  master-bridge man /usr/local/share/man/man1")]
 pub struct Man {
     /// Where to
     directory: PathBuf,

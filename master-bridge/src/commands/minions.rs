@@ -16,6 +16,7 @@ use crate::salt::keys::{KeyState, all};
 
 /// Arguments of `minions`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  master-bridge minions\n  master-bridge minions --troubled")]
 pub struct Minions {
     /// Only these ids
     ids: Vec<String>,

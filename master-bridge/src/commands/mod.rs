@@ -1,13 +1,18 @@
 //! The commands, one file each: its arguments and its `run`. One more is a file here, a `mod` line, a
 //! variant in `cli.rs` and an arm below.
 
+mod by_order;
 pub mod completions;
 pub mod keys;
 pub mod man;
+pub mod master;
 pub mod minions;
 pub mod ops;
+pub mod orders;
 pub mod remaster;
 pub mod remaster_all;
+mod remaster_clean;
+mod remaster_status;
 pub mod run;
 mod travel;
 
@@ -30,6 +35,8 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode> {
         Command::Remaster(command) => command.run(global, output).await,
         Command::RemasterAll(command) => command.run(global, output).await,
         Command::Ops(command) => command.run(global, output).await,
+        Command::Orders(command) => command.run(global, output).await,
+        Command::Master(command) => command.run(global, output).await,
         Command::Completions(command) => command.run(output),
         Command::Man(command) => command.run(output),
     }

@@ -216,6 +216,12 @@ async fn resume(
         return show(journal, &op.id, output);
     }
     let _held = journal.hold(&op.id)?;
+    if op.command == super::by_order::COMMAND
+        && let Some(new) = new_master(&op).await?
+    {
+        let patience = patience(global, &new);
+        return super::by_order::follow(journal, &op, new, patience, output).await;
+    }
     let old = Local::open(MasterConfig::read(&op.old_config)?).await?;
     let new = new_master(&op).await?;
     journal.set_state(&op.id, OpState::Running, "")?;

@@ -1,12 +1,14 @@
-//! `remaster`: some minions, named by id, to another master.
+//! `remaster`: some minions, named by id, to another master; and where everyone is.
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
+use super::remaster_clean::Clean;
+use super::remaster_status::Status;
 use super::travel::Travel;
 use crate::cli::Global;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::fleet::Destination;
 use crate::output::Output;
 use crate::plan::build::Shape;
@@ -22,8 +24,30 @@ Examples:
 
 /// Arguments of `remaster`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLE)]
+#[command(
+    after_help = EXAMPLE,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub struct Remaster {
+    #[command(subcommand)]
+    command: Option<Other>,
+    #[command(flatten)]
+    moving: Option<Moving>,
+}
+
+/// What else there is about moves.
+#[derive(Debug, Subcommand)]
+pub enum Other {
+    /// Show where everyone is: on the old master, the new one, both, or nowhere
+    Status(Status),
+    /// Delete the keys on the old master of those who are on the new one for good
+    Clean(Clean),
+}
+
+/// Arguments of a move.
+#[derive(Debug, Args)]
+pub struct Moving {
     /// Which minions, by their exact ids
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
@@ -31,16 +55,31 @@ pub struct Remaster {
     destination: Destination,
     #[command(flatten)]
     rules: super::travel::Rules,
+    #[command(flatten)]
+    by_order: super::by_order::ByOrder,
 }
 
 impl Remaster {
-    /// Moves them, all at once.
+    /// Moves them, all at once; or does what else was asked for.
     pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
+        match (self.command, self.moving) {
+            (Some(Other::Status(command)), _) => command.run(global, output).await,
+            (Some(Other::Clean(command)), _) => command.run(global, output).await,
+            (None, Some(moving)) => moving.run(global, output).await,
+            (None, None) => Err(Error::new(Kind::Usage, "which minions?")
+                .hint("master-bridge remaster ID… --to HOST")),
+        }
+    }
+}
+
+impl Moving {
+    async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
         let travel = Travel {
             command: "remaster",
             target: Target::list(&self.ids),
             destination: self.destination,
             rules: self.rules,
+            by_order: self.by_order,
             order_by: None,
             shape: Shape {
                 canary: 0,

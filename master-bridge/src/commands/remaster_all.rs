@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::by_order::ByOrder;
 use super::travel::{Rules, Travel};
 use crate::cli::{Global, rate};
 use crate::error::Result;
@@ -37,6 +38,8 @@ pub struct RemasterAll {
     destination: Destination,
     #[command(flatten)]
     rules: Rules,
+    #[command(flatten)]
+    by_order: ByOrder,
     /// How many go first, alone; if one of them fails nobody follows
     #[arg(long, help_heading = "Waves", value_name = "N", default_value_t = 1)]
     canary: usize,
@@ -69,6 +72,7 @@ impl RemasterAll {
             target: self.kind.of(&self.target, ":", &config)?,
             destination: self.destination,
             rules: self.rules,
+            by_order: self.by_order,
             order_by: self.order_by,
             shape: Shape {
                 canary: self.canary,

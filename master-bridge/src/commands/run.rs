@@ -17,6 +17,9 @@ use crate::salt::wait::Return;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  master-bridge run 'web*' test.ping\n  master-bridge run -G role:web state.apply test=True\n  master-bridge -o json run web1 grains.item os"
+)]
 pub struct Run {
     /// Which minions: a shell pattern, unless an option says otherwise
     #[arg(value_name = "TGT")]

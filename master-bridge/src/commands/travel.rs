@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
+use super::by_order::{self, ByOrder, Via};
 use super::{nothing_matched, open, patience};
 use crate::cli::Global;
 use crate::error::{Error, Kind, Result};
@@ -44,12 +45,16 @@ pub(super) struct Travel {
     pub(super) target: Target,
     pub(super) destination: Destination,
     pub(super) rules: Rules,
+    pub(super) by_order: ByOrder,
     pub(super) order_by: Option<OrderBy>,
     pub(super) shape: Shape,
 }
 
 impl Travel {
     pub(super) async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
+        if self.by_order.via != Via::Job {
+            return by_order::run(self, global, output).await;
+        }
         let mut old = open(global).await?;
         let mut goal = self.destination.open().await?;
         let patience = patience(global, &old);
@@ -150,7 +155,7 @@ impl Travel {
 
 impl Rules {
     /// Refuses a plan that is not the one that was agreed on.
-    fn agree(&self, plan: &Plan) -> Result<()> {
+    pub(super) fn agree(&self, plan: &Plan) -> Result<()> {
         let moved = |why: Vec<String>| {
             let mut error =
                 Error::new(Kind::Refused, "the world has moved since the plan was made");
@@ -252,7 +257,7 @@ pub(super) async fn new_master(op: &Operation) -> Result<Option<Local>> {
     }
 }
 
-fn absolute(path: &std::path::Path) -> PathBuf {
+pub(super) fn absolute(path: &std::path::Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
@@ -264,7 +269,7 @@ fn all_well(outcome: &Outcome) -> bool {
 }
 
 /// Good only if everyone who was meant is there.
-fn exit(plan: &Plan, outcome: &Outcome) -> ExitCode {
+pub(super) fn exit(plan: &Plan, outcome: &Outcome) -> ExitCode {
     let moved = |end: &End| matches!(end, End::Moved { .. });
     let all = plan
         .members()
@@ -276,7 +281,7 @@ fn exit(plan: &Plan, outcome: &Outcome) -> ExitCode {
     }
 }
 
-fn show(plan: &Plan, output: &Output) {
+pub(super) fn show(plan: &Plan, output: &Output) {
     let mut rows: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let to = &plan.to.master;
     for wave in &plan.waves {
@@ -310,7 +315,7 @@ fn show(plan: &Plan, output: &Output) {
     }
 }
 
-fn report(plan: &Plan, outcome: &Outcome, op: Option<&Operation>, output: &Output) {
+pub(super) fn report(plan: &Plan, outcome: &Outcome, op: Option<&Operation>, output: &Output) {
     let (mut rows, mut documents) = (BTreeMap::new(), BTreeMap::new());
     let mut add = |id: &str,
                    wave: Option<&str>,

@@ -286,13 +286,9 @@ impl Journey<'_> {
     ) -> Result<BTreeSet<String>> {
         let (op, journal) = (&self.op.id, std::cell::RefCell::new(&mut *self.journal));
         let progress = self.progress;
-        let new = match self.new.as_deref_mut() {
-            Some(new) => Some(&mut *new),
-            None => None,
-        };
         let mut crossing = Crossing {
             from: &mut *self.old,
-            to: new.map(|new| new as &mut dyn Master),
+            to: self.new.as_deref_mut().map(|new| new as &mut dyn Master),
             order: self.op.plan.to.order(&self.op.order(at)),
             in_flight: self.op.plan.limits.max_in_flight,
             bucket,

@@ -66,10 +66,11 @@ impl Destination {
             Some(dir) => Some(MasterConfig::read(dir)?),
             None => None,
         };
-        let found = match &config {
-            Some(config) => Some(master_finger(&config.pki_dir)?),
+        let key = match &config {
+            Some(config) => Some(master_key(&config.pki_dir)?),
             None => None,
         };
+        let found = key.as_ref().map(|key| key.fingerprint(HashType::Sha256));
         let finger = match (self.finger.clone(), found) {
             (Some(said), Some(found)) if said != found => {
                 let text = format!("the new master's key has fingerprint {found}, not {said}");
@@ -114,6 +115,7 @@ impl Destination {
             wait: self.wait,
             confirm: self.confirm,
             highstate: self.highstate,
+            key: key.map(|key| key.wire_pem().to_owned()),
         };
         let master = match config {
             Some(config) => Some(Local::open(config).await?),
@@ -125,6 +127,11 @@ impl Destination {
 
 /// The fingerprint of the key that a master shows to minions.
 pub fn master_finger(pki_dir: &Path) -> Result<Fingerprint> {
+    Ok(master_key(pki_dir)?.fingerprint(HashType::Sha256))
+}
+
+/// The key that a master shows to minions.
+pub fn master_key(pki_dir: &Path) -> Result<PublicKey> {
     let path = ["master.pub", "cluster.pub"]
         .iter()
         .map(|name| pki_dir.join(name))
@@ -138,6 +145,5 @@ pub fn master_finger(pki_dir: &Path) -> Result<Fingerprint> {
         .hint("it is made when the master starts for the first time")
     };
     let pem = std::fs::read_to_string(&path).map_err(|e| failed().because(&e))?;
-    let key = PublicKey::from_pem(&pem).map_err(|e| failed().because(&e))?;
-    Ok(key.fingerprint(HashType::Sha256))
+    PublicKey::from_pem(&pem).map_err(|e| failed().because(&e))
 }

@@ -179,6 +179,7 @@ impl Undo<'_> {
             wait: WAIT,
             confirm: CONFIRM,
             highstate: false,
+            key: None,
         };
         let (op, progress) = (&self.op.id, self.progress);
         let journal = &mut *self.journal;

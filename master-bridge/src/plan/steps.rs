@@ -145,12 +145,15 @@ pub struct Terms {
     pub confirm: u64,
     /// A highstate after the move.
     pub highstate: bool,
+    /// Its public key (PEM), if it could be read here: it then proves itself before it sees a minion's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 impl Terms {
     /// As the fields of an order with this id.
     pub fn order(&self, id: &str) -> salt_wire::Map {
-        salt_wire::map! {
+        let mut order = salt_wire::map! {
             "id" => id,
             "master" => self.master.as_str(),
             "finger" => self.finger.as_str(),
@@ -159,7 +162,11 @@ impl Terms {
             "wait" => self.wait,
             "confirm" => self.confirm,
             "highstate" => self.highstate,
+        };
+        if let Some(key) = &self.key {
+            order.insert("key".into(), key.as_str().into());
         }
+        order
     }
 }
 
@@ -339,6 +346,7 @@ pub(crate) mod tests {
                 wait: 60,
                 confirm: 60,
                 highstate: false,
+                key: None,
             },
             sees_new: true,
             waves: waves

@@ -9,6 +9,7 @@ mod crypticle;
 mod ed25519;
 mod fingerprint;
 mod hash;
+pub mod locked;
 mod names;
 mod prime;
 mod rsa;

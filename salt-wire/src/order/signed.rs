@@ -67,19 +67,15 @@ impl SignedOrder {
         format!("{MARK}{payload}:{signature}")
     }
 
+    /// Reads what a text says, whoever signed it: to be looked at, never to be obeyed.
+    pub fn peek(text: &str) -> Result<Self, OrderError> {
+        let (payload, _) = parts(text)?;
+        Self::from_payload(&payload)
+    }
+
     /// Reads a text that one of the keys has signed. Whether it is for us and for now, [`Self::check`] says.
     pub fn open(text: &str, keys: &[OrderPublicKey]) -> Result<Self, OrderError> {
-        let text = text.trim();
-        let shape = || problem("text", "is no signed order (salt-agent-order:v1:…:…)");
-        if text.len() > MAX_TEXT {
-            return Err(problem("text", "is far too long for an order"));
-        }
-        let (payload, signature) = text
-            .strip_prefix(MARK)
-            .and_then(|rest| rest.split_once(':'))
-            .ok_or_else(shape)?;
-        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| shape())?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| shape())?;
+        let (payload, signature) = parts(text)?;
         let message = to_sign(&payload);
         let signed = |key: &OrderPublicKey| key.verify("order", &message, &signature).is_ok();
         if !keys.iter().any(signed) {
@@ -88,7 +84,11 @@ impl SignedOrder {
                 "is by none of the keys in agent: order_keys",
             ));
         }
-        match Value::from_msgpack(&payload) {
+        Self::from_payload(&payload)
+    }
+
+    fn from_payload(payload: &[u8]) -> Result<Self, OrderError> {
+        match Value::from_msgpack(payload) {
             Ok(Value::Map(payload)) => Self::from_map(&payload),
             _ => Err(problem("text", "holds no map")),
         }
@@ -200,6 +200,22 @@ pub fn from_metadata<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Option<Stri
         whole.push_str(text);
     }
     Some(whole)
+}
+
+/// The payload and the signature in a text.
+fn parts(text: &str) -> Result<(Vec<u8>, Vec<u8>), OrderError> {
+    let text = text.trim();
+    let shape = || problem("text", "is no signed order (salt-agent-order:v1:…:…)");
+    if text.len() > MAX_TEXT {
+        return Err(problem("text", "is far too long for an order"));
+    }
+    let (payload, signature) = text
+        .strip_prefix(MARK)
+        .and_then(|rest| rest.split_once(':'))
+        .ok_or_else(shape)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| shape())?;
+    let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| shape())?;
+    Ok((payload, signature))
 }
 
 fn to_sign(payload: &[u8]) -> Vec<u8> {

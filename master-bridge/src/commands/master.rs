@@ -1,0 +1,394 @@
+//! `master`: is a new master ready, what must minions be told about it, and the old one's word for it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use salt_wire::crypto::{HashType, OsRandom, PrivateKey, PublicKey};
+use salt_wire::order::handover::Handover;
+use salt_wire::{Value, map};
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::orders;
+use super::travel::absolute;
+use crate::cli::Global;
+use crate::error::{Error, Kind, Result};
+use crate::fleet::look::accepted;
+use crate::fleet::master_key;
+use crate::journal::millis;
+use crate::output::Output;
+use crate::salt::{Local, Master, MasterConfig, keyfile};
+use crate::scan;
+
+/// A runner starts a process of its own.
+const RUNNER: Duration = Duration::from_secs(60);
+const PORT: Duration = Duration::from_secs(5);
+
+/// The commands about masters.
+#[derive(Debug, Subcommand)]
+pub enum Masters {
+    /// Look whether a new master is ready to take minions over
+    #[command(
+        after_help = "Examples:\n  master-bridge master check --to-config /etc/salt-new\n  master-bridge master check --to-config /etc/salt-new --scan /srv/cloud --scan /srv/heat --old salt.example.org"
+    )]
+    Check(Check),
+    /// Print what a minion's configuration must say to trust a master, and no other
+    #[command(
+        after_help = "Examples:\n  master-bridge master pin --to new.example.org --to-config /etc/salt-new\n  master-bridge master pin --to salt.example.org   (the master of --salt-config)"
+    )]
+    Pin(Pin),
+    /// Sign a new master's key with the old master's, so that minions accept it on sight
+    #[command(
+        after_help = "Example, on the old master:\n  master-bridge master handover --new-key /root/new-master.pub --to new.example.org --days 90 --out handover.txt"
+    )]
+    Handover(HandOver),
+}
+
+/// Arguments of `master check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The new master's configuration directory
+    #[arg(long, visible_alias = "to", value_name = "DIR")]
+    to_config: PathBuf,
+    /// Its address as minions reach it [default: where it listens]
+    #[arg(long, value_name = "HOST")]
+    address: Option<String>,
+    /// Folders with user-data, templates and environment files: who names the old master there is listed
+    #[arg(long, value_name = "DIR")]
+    scan: Vec<PathBuf>,
+    /// A name or address of the old master to look for; more than one may be given
+    #[arg(long, value_name = "HOST", requires = "scan")]
+    old: Vec<String>,
+}
+
+/// Arguments of `master pin`.
+#[derive(Debug, Args)]
+pub struct Pin {
+    /// The master's address, as minions reach it
+    #[arg(long, value_name = "HOST")]
+    to: String,
+    /// The master's configuration directory [default: --salt-config]
+    #[arg(long, value_name = "DIR")]
+    to_config: Option<PathBuf>,
+}
+
+/// Arguments of `master handover`.
+#[derive(Debug, Args)]
+pub struct HandOver {
+    /// The new master's public key (its `master.pub`)
+    #[arg(long, value_name = "FILE", required_unless_present = "to_config")]
+    new_key: Option<PathBuf>,
+    /// The new master's configuration directory, if it runs on this host
+    #[arg(long, value_name = "DIR", conflicts_with = "new_key")]
+    to_config: Option<PathBuf>,
+    /// The new master's address, if it is another than the old one's
+    #[arg(long, value_name = "HOST")]
+    to: Option<String>,
+    /// Its request port there
+    #[arg(long, value_name = "PORT", default_value_t = salt_wire::order::MASTER_PORT)]
+    to_port: u16,
+    /// Its publish port there
+    #[arg(long, value_name = "PORT", default_value_t = salt_wire::order::PUBLISH_PORT)]
+    to_publish_port: u16,
+    /// Days until it counts no more
+    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    days: u64,
+    /// Where to write it [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Masters {
+    /// Runs one of them.
+    pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
+        match self {
+            Self::Check(args) => check(&args, global, output).await,
+            Self::Pin(args) => pin(&args, global, output),
+            Self::Handover(args) => handover(&args, global, output),
+        }
+    }
+}
+
+/// One line of the check.
+struct Finding {
+    name: &'static str,
+    result: std::result::Result<String, String>,
+    seconds: f64,
+}
+
+async fn check(args: &Check, global: &Global, output: &Output) -> Result<ExitCode> {
+    let config = MasterConfig::read(&args.to_config)?;
+    let mut findings = Vec::new();
+    let mut add = |name, start: Instant, result| {
+        let seconds = start.elapsed().as_secs_f64();
+        findings.push(Finding {
+            name,
+            result,
+            seconds,
+        });
+    };
+    let start = Instant::now();
+    let key = master_key(&config.pki_dir);
+    add(
+        "key",
+        start,
+        key.map(|k| k.fingerprint(HashType::Sha256).to_string())
+            .map_err(|e| e.to_string()),
+    );
+    let address = args
+        .address
+        .clone()
+        .unwrap_or_else(|| config.local_address());
+    for (name, port) in [
+        ("publish port", config.publish_port),
+        ("request port", config.ret_port),
+    ] {
+        let start = Instant::now();
+        add(name, start, reach(&address, port).await);
+    }
+    let start = Instant::now();
+    match Local::open(config).await {
+        Err(error) => add("requests", start, Err(error.to_string())),
+        Ok(mut master) => {
+            add("requests", start, Ok("answers with its local key".into()));
+            let start = Instant::now();
+            let version = salt_cmd(&mut master, "test.version").await;
+            add("version", start, version);
+            let start = Instant::now();
+            let files = file_roots(&mut master).await;
+            add("file roots", start, files);
+            let held = accepted(&mut master).await?;
+            let start = Instant::now();
+            let pillar = pillar(&mut master, held.keys().next().map(String::as_str)).await;
+            add("pillar", start, pillar);
+            let start = Instant::now();
+            add("minion keys", start, missing_keys(global, &held));
+        }
+    }
+    let named = scan::folders(&args.scan, &args.old)?;
+    if !args.scan.is_empty() {
+        let text = format!("{} lines name {}", named.len(), args.old.join(", "));
+        let result = if named.is_empty() {
+            Ok(text)
+        } else {
+            Err(text)
+        };
+        findings.push(Finding {
+            name: "files",
+            result,
+            seconds: 0.0,
+        });
+    }
+    let rows: Vec<_> = findings
+        .iter()
+        .map(|f| {
+            let (word, text) = match &f.result {
+                Ok(text) => ("ok", text),
+                Err(text) => ("NOT OK", text),
+            };
+            vec![
+                f.name.to_owned(),
+                word.into(),
+                format!("{:.2} s", f.seconds),
+                text.clone(),
+            ]
+        })
+        .collect();
+    output.table(&["check", "result", "took", "found"], &rows);
+    for line in &named {
+        output.data(&format!(
+            "{}:{}: {}",
+            line.path.display(),
+            line.number,
+            line.text
+        ));
+    }
+    let good = findings.iter().all(|f| f.result.is_ok());
+    let checks: serde_json::Map<_, _> = findings
+        .iter()
+        .map(|f| {
+            let text = f.result.as_ref().unwrap_or_else(|e| e);
+            let shown = json!({"ok": f.result.is_ok(), "found": text, "seconds": f.seconds});
+            (f.name.replace(' ', "_"), shown)
+        })
+        .collect();
+    let named: Vec<_> = named
+        .iter()
+        .map(|l| json!({"file": l.path, "line": l.number, "text": l.text}))
+        .collect();
+    output.document(&json!({"ready": good, "checks": checks, "names_old_master": named}));
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn reach(address: &str, port: u16) -> std::result::Result<String, String> {
+    let place = if address.contains(':') && !address.starts_with('[') {
+        format!("[{address}]:{port}")
+    } else {
+        format!("{address}:{port}")
+    };
+    match timeout(PORT, TcpStream::connect(&place)).await {
+        Ok(Ok(_)) => Ok(format!("{place} is open")),
+        Ok(Err(e)) => Err(format!("{place}: {e}")),
+        Err(_) => Err(format!(
+            "{place} does not answer within {} s",
+            PORT.as_secs()
+        )),
+    }
+}
+
+/// An execution function, run by the master on itself.
+async fn salt_cmd(master: &mut Local, fun: &str) -> std::result::Result<String, String> {
+    let returned = master.runner("salt.cmd", map! {"fun" => fun}, RUNNER).await;
+    match returned {
+        Ok(Value::Str(text)) => Ok(text),
+        Ok(other) => Err(format!("{fun} gave {other:?}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn file_roots(master: &mut Local) -> std::result::Result<String, String> {
+    let files = master
+        .runner("fileserver.file_list", map! {"saltenv" => "base"}, RUNNER)
+        .await
+        .map_err(|e| e.to_string())?;
+    let files = files.as_list().unwrap_or_default();
+    if files.iter().any(|f| f.as_str() == Some("top.sls")) {
+        return Ok(format!("{} files in base, top.sls among them", files.len()));
+    }
+    Err(format!("{} files in base, and no top.sls", files.len()))
+}
+
+async fn pillar(master: &mut Local, id: Option<&str>) -> std::result::Result<String, String> {
+    let minion = id.unwrap_or("master-bridge-check");
+    let pillar = master
+        .runner("pillar.show_pillar", map! {"minion" => minion}, RUNNER)
+        .await
+        .map_err(|e| e.to_string())?;
+    match (&pillar, pillar.get("_errors")) {
+        (_, Some(errors)) => Err(format!("the pillar of {minion} has errors: {errors:?}")),
+        (Value::Map(pillar), None) => Ok(format!("compiles for {minion}: {} keys", pillar.len())),
+        _ => Err(format!("no pillar for {minion}")),
+    }
+}
+
+/// Whether the new master has the key of everyone whom the old one has accepted.
+fn missing_keys(
+    global: &Global,
+    held: &std::collections::BTreeMap<String, crate::salt::keys::Key>,
+) -> std::result::Result<String, String> {
+    let Ok(old) = MasterConfig::read(&global.salt_config) else {
+        return Ok(format!(
+            "{} accepted (no old master to compare with)",
+            held.len()
+        ));
+    };
+    let old = keyfile::accepted(&old.pki_dir)
+        .map_err(|e| format!("cannot read the old master's keys: {e}"))?;
+    let differ: Vec<&str> = old
+        .iter()
+        .filter(|k| {
+            held.get(&k.id)
+                .is_some_and(|h| h.fingerprint() != k.fingerprint())
+        })
+        .map(|k| k.id.as_str())
+        .collect();
+    let missing = old.iter().filter(|k| !held.contains_key(&k.id)).count();
+    if differ.is_empty() {
+        // The move hands the missing ones over.
+        return Ok(format!(
+            "{} accepted, {missing} will be handed over",
+            held.len()
+        ));
+    }
+    Err(format!(
+        "another key than on the old master: {}",
+        differ.join(", ")
+    ))
+}
+
+fn pin(args: &Pin, global: &Global, output: &Output) -> Result<ExitCode> {
+    let dir = args.to_config.as_deref().unwrap_or(&global.salt_config);
+    let config = MasterConfig::read(dir)?;
+    let finger = master_key(&config.pki_dir)?
+        .fingerprint(HashType::Sha256)
+        .to_string();
+    let mut lines = vec![
+        format!("master: {}", args.to),
+        format!("master_finger: '{finger}'"),
+    ];
+    if config.ret_port != salt_wire::order::MASTER_PORT {
+        lines.push(format!("master_port: {}", config.ret_port));
+    }
+    if config.publish_port != salt_wire::order::PUBLISH_PORT {
+        lines.push(format!("publish_port: {}", config.publish_port));
+    }
+    output.data(&lines.join("\n"));
+    output.document(&json!({
+        "master": args.to, "master_finger": finger,
+        "master_port": config.ret_port, "publish_port": config.publish_port,
+        "config": absolute(dir),
+    }));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn handover(args: &HandOver, global: &Global, output: &Output) -> Result<ExitCode> {
+    let old = MasterConfig::read(&global.salt_config)?;
+    let new = match (&args.new_key, &args.to_config) {
+        (Some(path), _) => public_key(path)?,
+        (None, Some(dir)) => master_key(&MasterConfig::read(dir)?.pki_dir)?,
+        (None, None) => return Err(Error::new(Kind::Usage, "--new-key is missing")),
+    };
+    let path = old.pki_dir.join("master.pem");
+    let failed = || {
+        Error::new(
+            Kind::Permission,
+            format!("cannot use the old master's private key {}", path.display()),
+        )
+        .hint("run on the old master, as root or as the master's user")
+    };
+    let pem = std::fs::read_to_string(&path).map_err(|e| failed().because(&e))?;
+    let key = PrivateKey::from_pem(&pem).map_err(|e| failed().because(&e))?;
+    if *key.public() == new {
+        return Err(Error::new(Kind::Usage, "the new key is the old one"));
+    }
+    let not_after = millis() / 1000 + args.days * 24 * 3600;
+    let mut certificate = Handover::new(key.public().clone(), new.clone(), not_after);
+    certificate.master = args.to.clone();
+    certificate.master_port = args.to_port;
+    certificate.publish_port = args.to_publish_port;
+    let text = certificate
+        .seal(&key, &mut OsRandom)
+        .map_err(orders::bad_order)?;
+    match &args.out {
+        Some(_) if global.dry_run => {}
+        Some(path) => {
+            orders::write(path, &text)?;
+            output.say(&format!("written to {}", path.display()));
+        }
+        None => output.data(&text),
+    }
+    output.document(&json!({
+        "old": key.public().fingerprint(HashType::Sha256).to_string(),
+        "new": new.fingerprint(HashType::Sha256).to_string(),
+        "master": args.to, "not_after": not_after, "text": text,
+    }));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn public_key(path: &Path) -> Result<PublicKey> {
+    let failed = || {
+        Error::new(
+            Kind::Local,
+            format!("cannot read the public key {}", path.display()),
+        )
+    };
+    let pem = std::fs::read_to_string(path).map_err(|e| failed().because(&e))?;
+    PublicKey::from_pem(&pem).map_err(|e| failed().because(&e))
+}
