@@ -29,6 +29,7 @@ pub mod modules;
 pub mod notify;
 pub mod output;
 pub mod pillar;
+pub mod python;
 pub mod remaster;
 pub mod render;
 pub mod returns;

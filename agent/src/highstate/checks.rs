@@ -6,6 +6,7 @@ use salt_wire::{Map, Value, map};
 
 use super::run::Runner;
 use crate::context::{Context, Error, Result, python};
+use crate::host::shell::{Request, Streams};
 
 /// Arguments of a state that its guard commands share.
 const COMMAND_ARGUMENTS: &[&str] = &[
@@ -76,14 +77,13 @@ impl Runner<'_> {
     }
 
     fn retcode(&self, command: &str, options: &Map) -> Result<i128> {
-        let mut kwargs = options.clone();
-        kwargs.insert("ignore_retcode".into(), true.into());
-        kwargs.insert("python_shell".into(), true.into());
-        let ctx = self.quiet();
-        let code = ctx
-            .functions
-            .call(&ctx, "cmd.retcode", &[command.into()], &kwargs)?;
-        Ok(code.as_int().unwrap_or(1))
+        let mut words = options.clone();
+        words.extend(map! {
+            "cmd" => command, "ignore_retcode" => true, "python_shell" => true,
+        });
+        let request = Request::new(words, Streams::Merged)?;
+        let ran = request.run(&*self.ctx.host.exec, &self.ctx.job.cancel)?;
+        Ok(ran.retcode.as_int().unwrap_or(1))
     }
 
     /// A context whose return code is nobody's: a guard's command must not become the run's failure.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use nix::unistd::{Gid, Group, Uid, User, getgid, getuid};
 use tracing::error;
 
-use crate::context::{Context, Error, Result};
-use crate::host::exec::Command;
+use super::{Error, Result};
+use crate::host::exec::{Command, Exec};
 use crate::host::{Cancel, env};
 
 /// How long a login may take.
@@ -43,12 +43,17 @@ pub(super) fn find(runas: Option<&str>, group: Option<&str>) -> Result<Option<(U
 
 /// What the user's login shell exports; empty if there is no login to be had.
 pub(super) fn environment(
-    ctx: &Context,
+    exec: &dyn Exec,
     shell: Option<&str>,
     user: &str,
 ) -> BTreeMap<String, String> {
     // Whatever else a profile prints stays outside of the marks.
-    let mark = format!("<<<{}>>>", ctx.job.jid);
+    let mut noise = [0u8; 8];
+    if let Err(error) = getrandom::fill(&mut noise) {
+        error!(user, %error, "Environment could not be retrieved.");
+        return BTreeMap::new();
+    }
+    let mark = format!("<<<{:016x}>>>", u64::from_le_bytes(noise));
     let script = format!("printf %s '{mark}'; env -0; printf %s '{mark}'");
     let mut argv = vec!["su"];
     if let Some(shell) = shell {
@@ -61,7 +66,7 @@ pub(super) fn environment(
     argv.extend(["-c", &script]);
     let mut command = Command::new(argv);
     command.timeout = Some(DEADLINE);
-    let output = match ctx.host.exec.run(&command, &Cancel::new()) {
+    let output = match exec.run(&command, &Cancel::new()) {
         Ok(output) => output,
         Err(error) => {
             error!(user, %error, "Environment could not be retrieved.");

@@ -1,5 +1,11 @@
-//! Services under systemd, and under init scripts where systemd does not run.
+//! Services under systemd (`systemd.rs`), and under init scripts where systemd does not run (`scripts.rs`), as Salt
+//! chooses between its modules of that name.
 
+mod manage;
+mod scripts;
+mod systemd;
+
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -8,6 +14,24 @@ use std::path::{Path, PathBuf};
 
 use super::exec::{Command, Exec, Output};
 use super::{Cancel, env};
+
+pub use manage::Order;
+
+/// A service manager that did not do as it was told, in its words.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct Error(pub String);
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// Names of services.
+pub type Names = BTreeSet<String>;
 
 /// The unit types that Salt counts as services.
 const TYPES: [&str; 9] = [
@@ -61,9 +85,21 @@ pub struct Services<'a> {
     pub cancel: &'a Cancel,
     /// Manage the system below this directory instead of the running one.
     pub root: Option<PathBuf>,
+    /// The exit code of the last action, which Salt makes the job's.
+    pub code: Cell<Option<i64>>,
 }
 
-impl Services<'_> {
+impl<'a> Services<'a> {
+    /// The services of the running system.
+    pub fn new(exec: &'a dyn Exec, cancel: &'a Cancel) -> Self {
+        Self {
+            exec,
+            cancel,
+            root: None,
+            code: Cell::new(None),
+        }
+    }
+
     /// `systemctl` with these words.
     pub fn systemctl<S: AsRef<str>>(&self, words: &[S]) -> io::Result<Output> {
         self.run(&self.words(words)?)
@@ -111,7 +147,7 @@ impl Services<'_> {
     }
 
     /// Every unit that has a file.
-    pub fn units(&self) -> BTreeSet<String> {
+    pub fn units(&self) -> Names {
         UNIT_DIRS
             .iter()
             .map(|dir| self.path(dir))
@@ -162,6 +198,10 @@ pub fn names(dir: &Path) -> Vec<String> {
         .flatten()
         .map(|e| e.file_name().to_string_lossy().into_owned())
         .collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end().to_owned()
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -1,18 +1,10 @@
-//! `service`: services under systemd (`systemd.rs`); where systemd does not run, under init scripts
-//! (`scripts.rs`), as Salt chooses between its modules of that name.
-
-mod scripts;
-mod systemd;
-
-use std::collections::BTreeSet;
-use std::io;
+//! `service`: services, over `host::service`.
 
 use salt_wire::{Map, Value};
 
 use super::{Function, row};
-use crate::context::{Args, Context, Error, Result};
-use crate::fnmatch::fnmatch;
-use crate::host::service::{Services, booted};
+use crate::context::{Args, Context, Result, python};
+use crate::host::service::{Error as ServiceError, Names, Order, Services};
 
 /// The rows of `service`.
 pub const FUNCTIONS: &[Function] = &[
@@ -54,7 +46,7 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "service.execs",
         "root=None",
-        systemd::execs,
+        execs,
         "Return the programs that services start.",
         "salt '*' service.execs"
     ),
@@ -89,28 +81,28 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "service.get_running",
         "",
-        systemd::get_running,
+        get_running,
         "Return a list of all services that run.",
         "salt '*' service.get_running"
     ),
     row!(
         "service.get_static",
         "root=None",
-        systemd::get_static,
+        get_static,
         "Return a list of all services that only others can start.",
         "salt '*' service.get_static"
     ),
     row!(
         "service.mask",
         "name, runtime=False, root=None",
-        systemd::mask,
+        mask,
         "Mask a service: it cannot be started.",
         "salt '*' service.mask foo"
     ),
     row!(
         "service.masked",
         "name, runtime=False, root=None",
-        systemd::masked,
+        masked,
         "Whether a service is masked.",
         "salt '*' service.masked foo"
     ),
@@ -124,7 +116,7 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "service.offline",
         "",
-        systemd::offline,
+        offline,
         "Whether systemd is installed and does not run.",
         "salt '*' service.offline"
     ),
@@ -145,7 +137,7 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "service.show",
         "name, root=None",
-        systemd::show,
+        show,
         "Return the properties of a unit.",
         "salt '*' service.show <service name>"
     ),
@@ -173,112 +165,142 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "service.systemctl_reload",
         "",
-        systemd::systemctl_reload,
+        systemctl_reload,
         "Have systemd read its units anew.",
         "salt '*' service.systemctl_reload"
     ),
     row!(
         "service.unmask",
         "name, runtime=False, root=None",
-        systemd::unmask,
+        unmask,
         "Unmask a service.",
         "salt '*' service.unmask foo"
     ),
 ];
 
-/// What manages the services of the machine, or of a system below `root`.
-fn services<'a>(ctx: &'a Context, args: &Args) -> Result<Services<'a>> {
-    Ok(Services {
-        exec: &*ctx.host.exec,
-        cancel: &ctx.job.cancel,
-        root: args
-            .opt_text("root")?
-            .filter(|r| !r.is_empty())
-            .map(Into::into),
-    })
+type Told<T> = std::result::Result<T, ServiceError>;
+
+/// Asks or acts with the services of the machine, or of a system below `root`; the exit code is the job's.
+fn with<T>(
+    ctx: &Context,
+    args: &Args,
+    act: impl FnOnce(&Services<'_>, &str) -> Told<T>,
+) -> Result<T> {
+    let mut services = Services::new(&*ctx.host.exec, &ctx.job.cancel);
+    services.root = args
+        .opt_text("root")?
+        .filter(|r| !r.is_empty())
+        .map(Into::into);
+    let name = match args.get("name") {
+        Value::Null => String::new(),
+        _ => args.text("name")?,
+    };
+    let done = act(&services, &name);
+    if let Some(code) = services.code.get() {
+        ctx.job.set_retcode(code);
+    }
+    Ok(done?)
 }
 
-/// Whether systemd answers; else init scripts do.
-fn is_systemd() -> bool {
-    booted() || crate::host::env::which("service").is_none()
+fn order(args: &Args) -> Order {
+    Order {
+        no_block: match args.get("no_block") {
+            Value::Null => None,
+            given => Some(given.is_truthy()),
+        },
+        unmask: args.flag("unmask"),
+        unmask_runtime: args.flag("unmask_runtime"),
+    }
 }
 
-macro_rules! either {
-    ($($name:ident),*) => {$(
-        fn $name(ctx: &Context, args: &Args) -> Result {
-            if is_systemd() {
-                systemd::$name(ctx, args)
-            } else {
-                scripts::$name(ctx, args)
-            }
+/// Names as a sorted list.
+fn list(names: Names) -> Result {
+    Ok(names.into_iter().collect::<Vec<_>>().into())
+}
+
+macro_rules! asks {
+    ($($name:ident => |$services:ident, $service:ident, $args:ident| $code:expr;)*) => {$(
+        fn $name(ctx: &Context, $args: &Args) -> Result {
+            with(ctx, $args, |$services, $service| $code).map(Value::Bool)
         }
     )*};
 }
 
-either!(
-    available,
-    disable,
-    disabled,
-    enable,
-    enabled,
-    force_reload,
-    get_all,
-    get_disabled,
-    get_enabled,
-    missing,
-    reload,
-    restart,
-    start,
-    stop
-);
+asks! {
+    available => |s, name, args| s.available(name);
+    missing => |s, name, args| s.available(name).map(|there| !there);
+    enabled => |s, name, args| s.enabled(name);
+    disabled => |s, name, args| s.disabled(name);
+    enable => |s, name, args| s.enable(name, &order(args));
+    disable => |s, name, args| s.disable(name, &order(args));
+    start => |s, name, args| s.start(name, &order(args));
+    stop => |s, name, args| s.stop(name, &order(args));
+    restart => |s, name, args| s.restart(name, &order(args));
+    reload => |s, name, args| s.reload(name, &order(args));
+    force_reload => |s, name, args| s.force_reload(name, &order(args));
+    masked => |s, name, args| s.masked(name, args.flag("runtime"));
+    mask => |s, name, args| s.mask(name, args.flag("runtime"));
+    unmask => |s, name, args| s.unmask(name, args.flag("runtime"));
+    systemctl_reload => |s, _name, args| s.daemon_reload().map(|()| true);
+}
+
+fn offline(_: &Context, _: &Args) -> Result {
+    Ok(Services::is_offline().into())
+}
+
+fn get_all(ctx: &Context, args: &Args) -> Result {
+    list(with(ctx, args, |s, _| s.all())?)
+}
+
+fn get_enabled(ctx: &Context, args: &Args) -> Result {
+    list(with(ctx, args, |s, _| s.all_enabled())?)
+}
+
+fn get_disabled(ctx: &Context, args: &Args) -> Result {
+    list(with(ctx, args, |s, _| s.all_disabled())?)
+}
+
+fn get_running(ctx: &Context, args: &Args) -> Result {
+    list(with(ctx, args, |s, _| s.all_running())?)
+}
+
+fn get_static(ctx: &Context, args: &Args) -> Result {
+    list(with(ctx, args, |s, _| s.all_static())?)
+}
+
+fn show(ctx: &Context, args: &Args) -> Result {
+    with(ctx, args, |s, name| s.show(name)).map(Value::Map)
+}
+
+fn execs(ctx: &Context, args: &Args) -> Result {
+    let found = with(ctx, args, |s, _| {
+        let mut all = s.units();
+        all.extend(s.scripts());
+        let mut found = Map::new();
+        for name in all {
+            if let Some(path) = s.show(&name)?.get("ExecStart").and_then(|e| e.get("path")) {
+                found.insert(name.into(), path.clone());
+            }
+        }
+        Ok(found)
+    })?;
+    Ok(found.into())
+}
 
 /// One answer for a name, a map of answers for a pattern.
 fn status(ctx: &Context, args: &Args) -> Result {
     let name = args.text("name")?;
-    let one = |name: &str| {
-        if is_systemd() {
-            systemd::is_active(ctx, args, name)
-        } else {
-            scripts::is_active(ctx, args, name)
-        }
-    };
-    let pattern = name.contains(['*', '?'])
-        || name
-            .split_once('[')
-            .is_some_and(|(_, rest)| rest.find(']').is_some_and(|at| at > 0));
-    if !is_systemd() && args.flag("sig") {
-        let found =
-            ctx.functions
-                .call(ctx, "status.pid", &[args.get("sig").clone()], &Map::new())?;
-        return Ok(found.is_truthy().into());
+    if Services::knows_signatures() && args.flag("sig") {
+        let signature = python::text(args.get("sig"));
+        return Ok(crate::host::process::is_running(&signature).into());
     }
-    if !pattern {
-        return one(&name);
+    if Services::is_pattern(&name) {
+        let found = with(ctx, args, |s, name| s.statuses(name))?;
+        return Ok(found
+            .into_iter()
+            .map(|(k, v)| (k.into(), v.into()))
+            .collect::<Map>()
+            .into());
     }
-    let all = get_all(ctx, args)?;
-    let mut found = Map::new();
-    for service in all.as_list().unwrap_or_default() {
-        if let Some(service) = service.as_str().filter(|s| fnmatch(s, &name)) {
-            found.insert(service.into(), one(service)?);
-        }
-    }
-    Ok(found.into())
-}
-
-/// Names as a sorted list.
-fn list(names: BTreeSet<String>) -> Result {
-    Ok(names.into_iter().collect::<Vec<_>>().into())
-}
-
-/// A program that could not be run.
-fn unrun(error: &io::Error) -> Error {
-    Error::execution(error.to_string())
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).trim_end().to_owned()
-}
-
-fn flag(value: bool) -> Result {
-    Ok(Value::Bool(value))
+    with(ctx, args, |s, name| s.status(name)).map(Value::Bool)
 }
