@@ -5,6 +5,7 @@ use std::path::Path;
 use salt_wire::{Map, Value, map};
 
 use super::run::Runner;
+use super::slots;
 use crate::context::{Context, Error, Result, python};
 use crate::host::shell::{Request, Streams};
 
@@ -87,7 +88,7 @@ impl Runner<'_> {
     }
 
     /// A context whose return code is nobody's: a guard's command must not become the run's failure.
-    fn quiet(&self) -> Context {
+    pub(super) fn quiet(&self) -> Context {
         let mut ctx = self.ctx.clone();
         let mut job = crate::context::Job::new(self.ctx.job.load.clone());
         job.cancel = self.ctx.job.cancel.clone();
@@ -179,13 +180,17 @@ impl Runner<'_> {
         let Some(fun) = kwargs.shift_remove("fun") else {
             return Ok(None);
         };
-        let args = match kwargs.shift_remove("args") {
+        let mut args = match kwargs.shift_remove("args") {
             Some(Value::List(list)) => list,
             Some(one) => vec![one],
             None => Vec::new(),
         };
         let wanted = kwargs.shift_remove("get_return");
         let ctx = self.quiet();
+        for arg in &mut args {
+            slots::fill_value(&ctx, arg)?;
+        }
+        slots::fill_map(&ctx, &mut kwargs)?;
         let mut result = ctx
             .functions
             .call(&ctx, &python::text(&fun), &args, &kwargs)?;
