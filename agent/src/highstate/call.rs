@@ -53,9 +53,9 @@ impl Runner<'_> {
             "__id__".into(),
             low.get("__id__").cloned().unwrap_or_default(),
         );
-        if low.get("parallel").is_some_and(Value::is_truthy) {
-            ret.insert("__parallel__".into(), true.into());
-        } else if let Some(retry) = low.get("retry").cloned() {
+        // A parallel state tries again by itself.
+        let parallel = low.get("parallel").is_some_and(Value::is_truthy);
+        if let Some(retry) = low.get("retry").cloned().filter(|_| !parallel) {
             return self.retry(low, &retry, ret, attempt, duration, &start_time);
         }
         Ok(ret)
