@@ -13,11 +13,21 @@ pub fn text(value: &Value) -> String {
 /// What Python's `repr()` makes of a value.
 pub fn repr(value: &Value) -> String {
     let mut out = String::new();
-    write_repr(value, &mut out);
+    write_repr(value, false, &mut out);
     out
 }
 
-fn write_repr(value: &Value, out: &mut String) {
+/// `str()` of data that Salt read from an SLS, whose maps are `OrderedDict`s.
+pub fn sls_text(value: &Value) -> String {
+    let mut out = String::new();
+    match value {
+        Value::Str(s) => out.clone_from(s),
+        other => write_repr(other, true, &mut out),
+    }
+    out
+}
+
+fn write_repr(value: &Value, ordered: bool, out: &mut String) {
     match value {
         Value::Null => out.push_str("None"),
         Value::Bool(true) => out.push_str("True"),
@@ -32,9 +42,21 @@ fn write_repr(value: &Value, out: &mut String) {
                 if at > 0 {
                     out.push_str(", ");
                 }
-                write_repr(item, out);
+                write_repr(item, ordered, out);
             }
             out.push(']');
+        }
+        Value::Map(map) if ordered && map.is_empty() => out.push_str("OrderedDict()"),
+        Value::Map(map) if ordered => {
+            out.push_str("OrderedDict([");
+            for (at, (key, item)) in map.iter().enumerate() {
+                out.push_str(if at > 0 { ", (" } else { "(" });
+                write_repr(key, ordered, out);
+                out.push_str(", ");
+                write_repr(item, ordered, out);
+                out.push(')');
+            }
+            out.push_str("])");
         }
         Value::Map(map) => {
             out.push('{');
@@ -42,9 +64,9 @@ fn write_repr(value: &Value, out: &mut String) {
                 if at > 0 {
                     out.push_str(", ");
                 }
-                write_repr(key, out);
+                write_repr(key, ordered, out);
                 out.push_str(": ");
-                write_repr(item, out);
+                write_repr(item, ordered, out);
             }
             out.push('}');
         }
