@@ -402,12 +402,9 @@ impl Parser<'_> {
     fn dict(&mut self) -> Result<Node> {
         let mut entries = Vec::new();
         loop {
-            let key = match self.next() {
-                Tok::Name(name) | Tok::Quoted(name) => name,
-                _ => {
-                    self.at -= 1;
-                    return Err(self.unexpected());
-                }
+            let (Tok::Name(key) | Tok::Quoted(key)) = self.next() else {
+                self.at -= 1;
+                return Err(self.unexpected());
             };
             self.expect(":")?;
             entries.push((key, self.expression(0)?));

@@ -43,7 +43,12 @@ names:
     - format: {{ '%s-%02d' % ('a', 5) }} {{ '{0}{1}'.format(1, 2) }}
     - quoted: {{ pillar.quoted|yaml_dquote }}
     - include: {% include 'part.jinja' %}
-    - slsutil: {{ salt['slsutil.merge']({'a': {'b': 1}}, {'a': {'c': 2}})|json }} {{ salt['slsutil.boolstr'](true, 'y', 'n') }} {{ salt['slsutil.serialize']('json', {'a': [1, none]}) }}
+    - slsutil: {{ salt['slsutil.merge']({'a': {'b': 1}}, {'a': {'c': 2}})|json }}
+    - boolstr: {{ salt['slsutil.boolstr'](true, 'y', 'n') }}
+    - serialized: {{ salt['slsutil.serialize']('json', {'a': [1, none]}) }}
+    - banner: {{ salt['slsutil.banner'](width=40, title='A title')|json }}
+    - rendered: {{ salt['slsutil.renderer'](string='a: [1, {b: c}]')|json }}
+    - query: {{ pillar|json_query('web.sites.*.root') }}
     - paths: {{ salt['file.dirname']('/a/b/c') }} {{ salt['file.basename']('/a/b') }} {{ salt['file.join']('/a', 'b', 'c') }}
     - found: {{ salt['slsutil.findup']('deep/er', 'map.jinja') }} {{ salt['slsutil.file_exists']('deep/er/init.sls') }}
 {%- set over = {'a': {'b': 1}} %}
