@@ -12,6 +12,8 @@ export PATH := $(TOOLS):$(PATH)
 # Seconds that each fuzz target runs in `make test`, and each master is soaked in `make soak`.
 FUZZ_SECONDS ?= 10
 SOAK_SECONDS ?= 600
+# Agents that `make fleet` moves.
+FLEET ?= 300
 
 .PHONY: help
 help: ## Say what there is
@@ -48,6 +50,11 @@ soak: packages venvs ## Hold a session to each stock master for SOAK_SECONDS at 
 parity: packages venvs ## Compile the state trees TREES by real Salt and by the agent, and compare
 	$(CARGO) build --release --quiet --package salt-agent --package harness --bin salt-agent --bin parity
 	target/release/parity $(TREES)
+
+.PHONY: fleet
+fleet: packages venvs ## Move FLEET agents (300) between two real masters, in waves, with kills and a failure
+	$(CARGO) build --workspace --all-targets
+	FLEET=$(FLEET) $(CARGO) test --package harness --test remaster many -- --nocapture
 
 .PHONY: bench
 bench: packages venvs ## Measure beside salt-minion in one run: memory, start, ping, stop, size, highstate

@@ -29,7 +29,6 @@ pub mod modules;
 pub mod notify;
 pub mod output;
 pub mod pillar;
-pub mod python;
 pub mod remaster;
 pub mod render;
 pub mod returns;

@@ -247,6 +247,30 @@ fn mistakes_end_in_a_hint() {
     assert_eq!(usage.code, 2);
     snapshot("bad-finger.txt", &usage.stderr);
     assert_eq!(bridge(&[]).code, 2);
+    // Understood, and further than the command line: the configuration is missing.
+    let to = [
+        "remaster",
+        "web1",
+        "--to",
+        "new",
+        "--finger",
+        &vec!["51"; 32].join(":"),
+    ];
+    assert_eq!(bridge(&[&["-c", "/nonexistent"], &to[..]].concat()).code, 7);
+    assert_eq!(
+        bridge(&["remaster", "--to", "new"]).code,
+        2,
+        "which minions?"
+    );
+    let status = [
+        "-c",
+        "/nonexistent",
+        "remaster",
+        "status",
+        "--to-config",
+        "/none",
+    ];
+    assert_eq!(bridge(&status).code, 7);
 }
 
 #[test]

@@ -85,12 +85,7 @@ pub(crate) enum StmtKind {
         target: Name,
         with_context: bool,
     },
-    /// `{% autoescape true %}…{% endautoescape %}`
-    AutoEscape {
-        on: Expr,
-        body: Body,
-    },
-    /// A body in the same scope: `profile`.
+    /// A body in the same scope: `profile`, `autoescape`.
     Plain(Body),
 }
 

@@ -155,12 +155,7 @@ impl<'a> Lexer<'a> {
                 }
             }
         }
-        // The end stands where the last thing began, as in Jinja2.
-        let line = self.tokens.last().map_or(1, |t| t.line);
-        self.tokens.push(Token {
-            tok: Tok::Eof,
-            line,
-        });
+        self.push(Tok::Eof);
         Ok(())
     }
 

@@ -5,19 +5,30 @@ use std::process::Command;
 use harness::{Agent, Finished, Master, Release, bin, until};
 use serde_json::Value;
 
-fn bridge(old: &Master, args: &[&str]) -> Finished {
-    Finished::run(
-        Command::new(bin("master-bridge"))
-            .arg("-c")
-            .arg(old.config_dir())
-            .arg("--journal")
-            .arg(old.dir().join("journal.sqlite"))
-            .args(["-t", "3", "--gather-timeout", "2"])
-            .args(args),
-    )
+/// The bridge beside `old`, with a journal of this test's own.
+pub(crate) fn bridge(old: &Master, args: &[&str]) -> Finished {
+    Finished::run(&mut command(old, args))
 }
 
-fn result<'a>(document: &'a Value, id: &str) -> &'a Value {
+/// As [`bridge`], killed at a fault point.
+pub(crate) fn killed(old: &Master, point: &str, args: &[&str]) {
+    let end = Finished::run(command(old, args).env("MASTER_BRIDGE_FAULT", point));
+    assert_eq!(end.code, -9, "{point} was not passed: {end:?}");
+}
+
+fn command(old: &Master, args: &[&str]) -> Command {
+    let mut command = Command::new(bin("master-bridge"));
+    command
+        .arg("-c")
+        .arg(old.config_dir())
+        .arg("--journal")
+        .arg(old.dir().join("journal.sqlite"))
+        .args(["-t", "3", "--gather-timeout", "2"])
+        .args(args);
+    command
+}
+
+pub(crate) fn result<'a>(document: &'a Value, id: &str) -> &'a Value {
     let all = document["minions"].as_array().unwrap();
     all.iter().find(|m| m["id"] == id).unwrap()
 }
@@ -31,7 +42,7 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
     let old = Master::of(from).auto_accept().start();
     let new = Master::of(to).start();
     let mut agents: Vec<Agent> = ["a1", "a2", "a3"]
-        .map(|id| Agent::start(id, &old.address.to_string(), ""))
+        .map(|id| Agent::start(id, &old.address.to_string(), "keysize: 2048"))
         .into();
     for agent in &mut agents {
         agent.wait_ready();
@@ -97,6 +108,38 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
         let answers = new.salt(&["*", "test.ping"]);
         ["a1", "a2", "a3"].iter().all(|id| answers[id] == true)
     });
+    let truth = bridge(
+        &old,
+        &["-o", "json", "remaster", "status", "--to-config", &config],
+    )
+    .json();
+    assert_eq!(truth["count"]["new"], 3, "{truth}");
+    for id in ["a1", "a2", "a3"] {
+        assert_eq!(result(&truth, id)["on"], "new", "{truth}");
+        assert_eq!(result(&truth, id)["keys"], "both", "{truth}");
+    }
+    let clean = [
+        "-o",
+        "json",
+        "-y",
+        "remaster",
+        "clean",
+        "--to-config",
+        &config,
+    ];
+    let cleaned = bridge(&old, &[&clean[..], &["a1", "a2", "a3"]].concat()).success();
+    assert_eq!(
+        cleaned.json()["deleted"].as_array().unwrap().len(),
+        3,
+        "{cleaned:?}"
+    );
+    assert_eq!(old.keys("minions"), Vec::<String>::new());
+    let again = bridge(&old, &clean).success();
+    assert_eq!(
+        again.json()["deleted"],
+        serde_json::json!([]),
+        "a second run"
+    );
     for agent in &agents {
         let status = agent.command("remaster", &["status", "-o", "json"]).json();
         assert_eq!(status["last"]["outcome"], "confirmed", "{status}");

@@ -2,8 +2,11 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
     reason = "a failed unwrap in a test is a failed test"
 )]
 
+mod crash;
 mod fleet;
+mod many;
 mod moves;

@@ -23,7 +23,7 @@ pub(crate) fn verify_high(high: &Map) -> Vec<String> {
         let Value::Map(body) = body else {
             errors.push(format!(
                 "The type {shown} in {} is not formatted as a dictionary",
-                python::sls_text(body)
+                python::text(body)
             ));
             continue;
         };
@@ -111,7 +111,7 @@ fn verify_reference(id: &str, sls: &str, reference: &Value, errors: &mut Vec<Str
         other => {
             errors.push(format!(
                 "Requisite declaration {} in state {id} in SLS {sls} is not formed as a single key dictionary",
-                python::sls_text(other)
+                python::text(other)
             ));
             return;
         }
@@ -124,7 +124,7 @@ fn verify_reference(id: &str, sls: &str, reference: &Value, errors: &mut Vec<Str
     if let Some(target @ (Value::List(_) | Value::Map(_))) = target {
         errors.push(format!(
             "Illegal requisite \"{}\" in SLS \"{sls}\", please check your syntax.\n",
-            python::sls_text(target)
+            python::text(target)
         ));
     }
 }

@@ -18,7 +18,6 @@ pub mod perms;
 pub mod pkg;
 pub mod process;
 pub mod service;
-pub mod shell;
 pub mod shlex;
 pub mod user;
 

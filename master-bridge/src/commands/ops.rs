@@ -207,7 +207,7 @@ async fn resume(
         return Err(Error::new(Kind::Refused, text)
             .hint("give the command of the move again: whoever is there is left alone"));
     }
-    if undoing(&journal.steps(&op.id)?) {
+    if op.note.starts_with(ROLLING_BACK) {
         let text = format!("operation {} is being rolled back", op.id);
         let hint = format!("`master-bridge ops rollback {}` goes on with that", op.id);
         return Err(Error::new(Kind::Refused, text).hint(hint));
@@ -234,10 +234,8 @@ async fn resume(
     work.carry_out(journal, &op, old, new).await
 }
 
-/// Whether some wave of it was on its way back as a whole, by an operator's word.
-fn undoing(steps: &[Record]) -> bool {
-    steps.iter().any(|s| s.state == StepState::Undone)
-}
+/// What an operation that is being undone notes.
+const ROLLING_BACK: &str = "rolling back";
 
 async fn rollback(
     journal: &mut Journal,
@@ -287,7 +285,7 @@ async fn rollback(
     };
     let _held = journal.hold(&op.id)?;
     journal.retake(&op)?;
-    journal.set_state(&op.id, OpState::Running, "rolling back")?;
+    journal.set_state(&op.id, OpState::Running, ROLLING_BACK)?;
     let patience = patience(global, &old);
     let progress = Progress::new(output, "rollback", count);
     let undo = Undo {
@@ -303,7 +301,7 @@ async fn rollback(
     let bad = match result {
         Ok(bad) => bad,
         Err(error) => {
-            journal.set_state(&op.id, OpState::Paused, &format!("rolling back: {error}"))?;
+            journal.set_state(&op.id, OpState::Paused, &format!("{ROLLING_BACK}: {error}"))?;
             let hint = format!("`master-bridge ops rollback {}` goes on", op.id);
             return Err(error.hint(hint));
         }

@@ -8,7 +8,7 @@ use super::remaster_clean::Clean;
 use super::remaster_status::Status;
 use super::travel::Travel;
 use crate::cli::Global;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::fleet::Destination;
 use crate::output::Output;
 use crate::plan::build::Shape;
@@ -33,7 +33,7 @@ pub struct Remaster {
     #[command(subcommand)]
     command: Option<Other>,
     #[command(flatten)]
-    moving: Option<Moving>,
+    moving: Moving,
 }
 
 /// What else there is about moves.
@@ -62,12 +62,10 @@ pub struct Moving {
 impl Remaster {
     /// Moves them, all at once; or does what else was asked for.
     pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
-        match (self.command, self.moving) {
-            (Some(Other::Status(command)), _) => command.run(global, output).await,
-            (Some(Other::Clean(command)), _) => command.run(global, output).await,
-            (None, Some(moving)) => moving.run(global, output).await,
-            (None, None) => Err(Error::new(Kind::Usage, "which minions?")
-                .hint("master-bridge remaster ID… --to HOST")),
+        match self.command {
+            Some(Other::Status(command)) => command.run(global, output).await,
+            Some(Other::Clean(command)) => command.run(global, output).await,
+            None => self.moving.run(global, output).await,
         }
     }
 }

@@ -98,6 +98,13 @@ impl Journey<'_> {
                 .cloned()
                 .collect();
             if open.is_empty() {
+                // It ended before this process began; what it decided counts all the same.
+                if let Some(stop) = self.stops(at, &ends) {
+                    return Ok(Outcome {
+                        ends,
+                        stop: Some(stop),
+                    });
+                }
                 continue;
             }
             if self
@@ -126,20 +133,31 @@ impl Journey<'_> {
                 self.blind_wave(at, &open, &mut ends, &mut bucket).await?;
             }
             self.progress.sum_up();
-            let here = wave.members.iter().filter(|m| failed(&ends, &m.id)).count();
-            let failures = ends
-                .values()
-                .filter(|e| matches!(e, End::Failed { .. }))
-                .count();
-            if !may_go_on(name, here, failures, self.op.plan.limits.max_failures) {
-                let why = format!("stopped in {name}: {failures} failed");
+            if let Some(stop) = self.stops(at, &ends) {
                 return Ok(Outcome {
                     ends,
-                    stop: Some(Stop::Failed(why)),
+                    stop: Some(stop),
                 });
             }
         }
         Ok(Outcome { ends, stop: None })
+    }
+
+    /// Whether what happened until the end of this wave is too much to go on.
+    fn stops(&self, at: usize, ends: &BTreeMap<String, End>) -> Option<Stop> {
+        let wave = &self.op.plan.waves[at];
+        let here = wave.members.iter().filter(|m| failed(ends, &m.id)).count();
+        let failures = self.failures(at, ends);
+        let most = self.op.plan.limits.max_failures;
+        (!may_go_on(&wave.name, here, failures, most))
+            .then(|| Stop::Failed(format!("stopped in {}: {failures} failed", wave.name)))
+    }
+
+    /// How many failed until the end of this wave.
+    fn failures(&self, at: usize, ends: &BTreeMap<String, End>) -> usize {
+        let waves = self.op.plan.waves.iter().take(at + 1);
+        let members = waves.flat_map(|wave| &wave.members);
+        members.filter(|m| failed(ends, &m.id)).count()
     }
 
     /// One wave, both masters at hand.
@@ -320,10 +338,7 @@ impl Journey<'_> {
     fn settle(&mut self, at: usize, ends: &BTreeMap<String, End>) -> Result<bool> {
         let wave = &self.op.plan.waves[at];
         let here = wave.members.iter().filter(|m| failed(ends, &m.id)).count();
-        let failures = ends
-            .values()
-            .filter(|e| matches!(e, End::Failed { .. }))
-            .count();
+        let failures = self.failures(at, ends);
         let keep = may_go_on(&wave.name, here, failures, self.op.plan.limits.max_failures);
         let word = if keep { KEEP } else { CALL_BACK };
         self.mark(at, &[""], Action::Settle, StepState::Done, (word, ""))?;

@@ -40,7 +40,7 @@ pub(crate) fn item(interp: &Interp<'_>, object: &Val, key: &Val) -> Result {
         }
         None => Ok(interp.undefined(format!(
             "{} has no element {}",
-            interp.described(object),
+            object.described(),
             repr(key)?
         ))),
     }
@@ -49,7 +49,7 @@ pub(crate) fn item(interp: &Interp<'_>, object: &Val, key: &Val) -> Result {
 fn missing(interp: &Interp<'_>, object: &Val, name: &str) -> Val {
     interp.undefined(format!(
         "{} has no attribute {}",
-        quote(&interp.described(object)),
+        quote(&object.described()),
         quote(name)
     ))
 }

@@ -237,7 +237,7 @@ impl Interp<'_> {
                 }
                 error
             })?;
-            Ok(self.made(text))
+            Ok(text.into())
         })
     }
 }

@@ -6,7 +6,6 @@ mod convert;
 mod data;
 mod hash;
 pub(crate) mod html;
-mod jmespath;
 pub(crate) mod json;
 mod net;
 mod python;
@@ -16,7 +15,6 @@ mod sets;
 mod shell;
 pub(crate) mod text;
 mod time;
-mod urlize;
 mod xml;
 pub(crate) mod yaml;
 
@@ -38,7 +36,6 @@ const ALL: &[Rows] = &[
     data::FILTERS,
     hash::FILTERS,
     html::FILTERS,
-    jmespath::FILTERS,
     json::FILTERS,
     net::FILTERS,
     python::FILTERS,
@@ -48,7 +45,6 @@ const ALL: &[Rows] = &[
     shell::FILTERS,
     text::FILTERS,
     time::FILTERS,
-    urlize::FILTERS,
     xml::FILTERS,
     yaml::FILTERS,
 ];

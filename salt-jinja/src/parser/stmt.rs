@@ -104,9 +104,8 @@ impl Parser {
             }
             "autoescape" => {
                 self.skip();
-                let on = self.expression()?;
-                let body = self.body_to(&["endautoescape"])?;
-                Ok(StmtKind::AutoEscape { on, body })
+                self.expression()?;
+                self.body_to(&["endautoescape"]).map(StmtKind::Plain)
             }
             "profile" => {
                 self.skip();

@@ -51,8 +51,8 @@ pub(super) fn is_refusal(answer: &Json) -> bool {
     errors(answer).is_some()
 }
 
-/// What differs, each by its path and as a text; nothing if both are the same document, or refuse for the same reason.
-pub(super) fn differences(expected: &Json, got: &Json) -> Vec<(String, String)> {
+/// What differs, each with its path; nothing if both are the same document, or refuse for the same reason.
+pub(super) fn differences(expected: &Json, got: &Json) -> Vec<String> {
     if expected == got {
         return Vec::new();
     }
@@ -71,7 +71,7 @@ pub(super) fn differences(expected: &Json, got: &Json) -> Vec<(String, String)> 
     found
 }
 
-fn collect(expected: &Json, got: &Json, path: &str, found: &mut Vec<(String, String)>) {
+fn collect(expected: &Json, got: &Json, path: &str, found: &mut Vec<String>) {
     let absent = Json::String("(absent)".into());
     match (expected, got) {
         _ if expected == got => {}
@@ -88,9 +88,6 @@ fn collect(expected: &Json, got: &Json, path: &str, found: &mut Vec<(String, Str
                 collect(a, b, &format!("{path}/{at}"), found);
             }
         }
-        _ => found.push((
-            path.to_owned(),
-            format!("  {path}\n    salt: {expected}\n    ours: {got}"),
-        )),
+        _ => found.push(format!("  {path}\n    salt: {expected}\n    ours: {got}")),
     }
 }

@@ -1,1 +1,0 @@
-only: test.nop

@@ -1,6 +1,0 @@
-base:
-  '*': [ignored]
-dev:
-  '*': [other]
-prod:
-  '*': [p]

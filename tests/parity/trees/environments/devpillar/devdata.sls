@@ -1,2 +1,0 @@
-dev: true
-a: dev

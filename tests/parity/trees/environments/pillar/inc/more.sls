@@ -1,2 +1,0 @@
-more: included
-from_more: 1

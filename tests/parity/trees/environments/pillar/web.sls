@@ -1,1 +1,0 @@
-web: {{ grains.roles|json }}

@@ -1,2 +1,0 @@
-prod:
-  'minion': [q]

@@ -1,1 +1,0 @@
-both: test.nop

@@ -1,1 +1,0 @@
-only in dev: test.nop

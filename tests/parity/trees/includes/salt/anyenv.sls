@@ -1,3 +1,0 @@
-include:
-  - _xenv: both
-here: test.nop

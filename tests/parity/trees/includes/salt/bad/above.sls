@@ -1,2 +1,0 @@
-include: [.....up]
-a: test.nop

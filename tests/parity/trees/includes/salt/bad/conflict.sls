@@ -1,2 +1,0 @@
-include: [glob.a]
-a: {test.nop: [{x: 1}]}

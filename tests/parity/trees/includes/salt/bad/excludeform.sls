@@ -1,2 +1,0 @@
-exclude: web
-a: test.nop

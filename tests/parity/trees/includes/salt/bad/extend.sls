@@ -1,3 +1,0 @@
-extend:
-  nowhere: {test: [{x: 1}]}
-a: test.nop

@@ -1,2 +1,0 @@
-include: web
-a: test.nop

@@ -1,2 +1,0 @@
-include: [nowhere.at.all]
-a: test.nop

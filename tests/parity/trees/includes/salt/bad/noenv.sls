@@ -1,3 +1,0 @@
-include:
-  - stage: x
-a: test.nop

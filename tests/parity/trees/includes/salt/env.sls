@@ -1,3 +1,0 @@
-include:
-  - dev: only
-here: test.nop

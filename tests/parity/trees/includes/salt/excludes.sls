@@ -1,5 +1,0 @@
-include: [web]
-exclude:
-  - id: twig
-  - sls: glob.b
-  - leaf

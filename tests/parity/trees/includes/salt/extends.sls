@@ -1,9 +1,0 @@
-include: [web]
-extend:
-  web:
-    test:
-      - comment: more
-  server:
-    test.nop:
-      - require: [{test: twig}]
-own: test.nop

@@ -1,2 +1,0 @@
-include: [glob.a]
-b: test.nop

@@ -1,4 +1,0 @@
-base:
-  '*': [web, 'glob.*']
-dev:
-  '*': [only]

@@ -1,4 +1,0 @@
-include:
-  - ..server
-  - .twig
-leaf: test.nop

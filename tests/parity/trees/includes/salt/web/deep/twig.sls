@@ -1,1 +1,0 @@
-twig: test.nop

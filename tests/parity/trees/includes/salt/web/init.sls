@@ -1,5 +1,0 @@
-include:
-  - .server
-  - .deep.leaf
-  - glob.*
-web: test.nop

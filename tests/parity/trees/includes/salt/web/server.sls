@@ -1,2 +1,0 @@
-include: [web]
-server: {test.nop: [{require: [{sls: web}]}]}

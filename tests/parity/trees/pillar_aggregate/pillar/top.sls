@@ -1,2 +1,0 @@
-base:
-  '*': [one, two]

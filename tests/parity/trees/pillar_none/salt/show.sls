@@ -1,1 +1,0 @@
-show: {test.nop: [{pillar: {{ pillar|json }}}]}

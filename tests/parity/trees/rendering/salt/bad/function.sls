@@ -1,1 +1,0 @@
-a: {{ salt['no.function']() }}

@@ -1,1 +1,0 @@
-{% from 'nowhere.jinja' import x %}

@@ -1,1 +1,0 @@
-a: {{ raise('on purpose') }}

@@ -1,1 +1,0 @@
-a: !nothing x

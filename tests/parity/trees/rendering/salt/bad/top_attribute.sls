@@ -1,2 +1,0 @@
-a: {{ pillar.nothing.at.all }}
-b: {{ grains.nothing }}

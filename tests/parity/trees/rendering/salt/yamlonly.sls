@@ -1,2 +1,0 @@
-#!yaml
-a: {test.nop: [{x: '{{ untouched }}'}]}

@@ -1,2 +1,0 @@
-a: {test.nop: [{require: [{test: b}]}]}
-b: {test.nop: [{require: [{test: a}]}]}

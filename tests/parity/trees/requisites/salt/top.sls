@@ -1,7 +1,0 @@
-base:
-  '*':
-    - forms
-    - in
-    - names
-  'minion':
-    - order
