@@ -21,7 +21,7 @@ const WHAT: &str = "reply";
 #[derive(Clone, Debug)]
 pub struct Requests(Arc<Keys>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Keys {
     id: MinionId,
     own: Arc<PrivateKey>,
@@ -31,7 +31,7 @@ struct Keys {
     master: PublicKey,
     enc_algo: EncAlgo,
     sig_algo: SigAlgo,
-    sign: bool,
+    sign: Option<SigAlgo>,
 }
 
 impl Requests {
@@ -54,8 +54,15 @@ impl Requests {
             master: ticket.master.clone(),
             enc_algo: ticket.enc_algo,
             sig_algo: ticket.sig_algo,
-            sign,
+            sign: sign.then_some(ticket.sig_algo),
         })))
+    }
+
+    /// The same keys, signing with another algorithm, or not at all: for a master that does not take what
+    /// [`Self::new`] chose.
+    pub fn signing(&self, sign: Option<SigAlgo>) -> Self {
+        let keys = Keys::clone(&self.0);
+        Self(Arc::new(Keys { sign, ..keys }))
     }
 
     /// The frame to send for a load (`cmd` and its fields), and what its reply must be. `now` is Unix time.
@@ -80,12 +87,12 @@ impl Requests {
             sig_algo: keys.sig_algo,
         };
         let signature = match keys.sign {
-            true => Some(
+            Some(algo) => Some(
                 keys.own
-                    .sign(keys.sig_algo, &request.signed_bytes(), rng)
+                    .sign(algo, &request.signed_bytes(), rng)
                     .map_err(|e| Error::Misuse(e.to_string()))?,
             ),
-            false => None,
+            None => None,
         };
         let frame = request.encode(&keys.key, signature.as_deref(), rng);
         if frame.len() > crate::frame::MAX_REQUEST {

@@ -108,6 +108,8 @@ enum Phase {
 pub struct Connection {
     role: Role,
     limits: Limits,
+    /// Bytes in all parts of the next message.
+    longest: u64,
     heartbeat: Option<Heartbeat>,
     phase: Phase,
     decoder: Decoder,
@@ -123,8 +125,14 @@ pub struct Connection {
 impl Connection {
     /// A connection at its first byte. With a heartbeat, its time also bounds the handshake.
     pub fn new(role: Role, limits: Limits, heartbeat: Option<Heartbeat>, now: Instant) -> Self {
+        // Nothing is due before a request.
+        let longest = match role {
+            Role::Sub { .. } => limits.message,
+            Role::Req => limits.command,
+        };
         Self {
             role,
+            longest,
             limits,
             heartbeat,
             phase: Phase::Greeting(Greeting::default()),
@@ -137,6 +145,11 @@ impl Connection {
             pings: 0,
             waiting: false,
         }
+    }
+
+    /// Takes no longer message than this until the next request, and no longer one than the limits say.
+    pub fn limit_message(&mut self, bytes: u64) {
+        self.longest = bytes.min(self.limits.message);
     }
 
     /// The peer, once the handshake is done.
@@ -185,6 +198,7 @@ impl Connection {
         self.waiting = true;
         encode_part(b"", true, &mut self.out);
         encode_part(body, false, &mut self.out);
+        self.longest = self.limits.message;
         Ok(())
     }
 
@@ -252,7 +266,7 @@ impl Connection {
     fn frame(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, Error> {
         let room = Room {
             command: self.limits.command,
-            part: self.limits.message.saturating_sub(self.size),
+            part: self.longest.saturating_sub(self.size),
         };
         self.decoder.receive(input, room).map_err(|e| match e {
             Error::TooLarge {
@@ -262,7 +276,7 @@ impl Connection {
             } => Error::TooLarge {
                 what: "message",
                 announced: announced.saturating_add(self.size),
-                limit: self.limits.message,
+                limit: self.longest,
             },
             other => other,
         })
