@@ -22,6 +22,9 @@ use crate::transport::{Dial, Link, Pool, Port, Resolve};
 /// The longest a name may take to resolve.
 pub(super) const LOOKUP: Duration = Duration::from_secs(20);
 
+/// What answers `_auth` or a ping comes from somebody who is not proven: two RSA blocks and a key have room in it.
+pub const MAX_ANSWER: u64 = 64 << 10;
+
 /// What the master said to `_auth`.
 pub(super) enum Answer {
     In(Box<Ticket>),
@@ -47,7 +50,7 @@ pub(super) async fn ask_in(
                 return (handshake, Answer::No(Trouble { reason, detail }));
             }
         };
-        let reply = match pool.request(&request, patience).await {
+        let reply = match pool.request_within(MAX_ANSWER, &request, patience).await {
             Ok(reply) => reply,
             Err(error) => {
                 let trouble = trouble(&error, Port::Request);
@@ -165,7 +168,8 @@ pub(super) async fn dead(pool: &Pool, interval: Duration, patience: Duration) ->
     }
     loop {
         sleep(interval).await;
-        if let Err(error) = pool.request(&super::clear_ping(), patience).await {
+        let ping = super::clear_ping();
+        if let Err(error) = pool.request_within(MAX_ANSWER, &ping, patience).await {
             return trouble(&error, Port::Request);
         }
     }

@@ -12,6 +12,9 @@ use super::{Dial, Error, Port, Stream};
 /// Answers to PINGs that wait to be sent; at more of them we stop reading until the peer reads.
 const MOST_PENDING: usize = 64 << 10;
 const READ_SIZE: usize = 16 << 10;
+/// Bytes a second below which a request is given up once its patience is over: slower than any line, and faster than
+/// a peer that only wants to keep us.
+const SLOWEST: u64 = 256;
 
 /// An open connection to one socket of a master.
 pub struct Link {
@@ -25,8 +28,9 @@ pub struct Link {
     /// To be sent; `sent` of it already is.
     output: Vec<u8>,
     sent: usize,
-    /// When bytes last moved in either direction.
+    /// When bytes last moved in either direction, and how many since the last request.
     moved: Instant,
+    bytes: u64,
 }
 
 impl Link {
@@ -65,6 +69,7 @@ impl Link {
             output: Vec::new(),
             sent: 0,
             moved: now,
+            bytes: 0,
         };
         match timeout_at(end, link.event()).await {
             Ok(Ok(_ready)) => Ok(link),
@@ -93,20 +98,33 @@ impl Link {
     }
 
     /// One request and its reply. `patience` is for a connection on which nothing moves, so that a large
-    /// message over a slow line is no timeout. After an error the link is of no more use.
+    /// message over a slow line is no timeout; but a peer that keeps us with a byte now and then, or with PINGs, is
+    /// one after [`SLOWEST`]. After an error the link is of no more use.
     pub async fn request(&mut self, body: &[u8], patience: Duration) -> Result<Vec<u8>, Error> {
+        self.request_within(u64::MAX, body, patience).await
+    }
+
+    /// The same, for a reply that has no reason to be longer than `limit`: one of a peer that is not proven yet.
+    pub async fn request_within(
+        &mut self,
+        limit: u64,
+        body: &[u8],
+        patience: Duration,
+    ) -> Result<Vec<u8>, Error> {
         let peer = self.peer;
         self.zmtp
             .request(body)
             .map_err(|source| Error::Zmtp { peer, source })?;
-        self.moved = Instant::now();
+        self.zmtp.limit_message(limit);
+        let begun = Instant::now();
+        (self.moved, self.bytes) = (begun, 0);
         loop {
-            let end = self.moved + patience;
+            let end = self.later(begun, patience);
             match timeout_at(end, self.message()).await {
                 // Salt's replies are one frame.
                 Ok(Ok(mut parts)) => return Ok(parts.pop().unwrap_or_default()),
                 Ok(Err(error)) => return Err(error),
-                Err(_) if self.moved + patience > end => {}
+                Err(_) if self.later(begun, patience) > end => {}
                 Err(_) => {
                     return Err(Error::Timeout {
                         peer,
@@ -116,6 +134,12 @@ impl Link {
                 }
             }
         }
+    }
+
+    /// When a request that began then has waited for too long, by all that has moved so far.
+    fn later(&self, begun: Instant, patience: Duration) -> Instant {
+        let slowest = begun + patience + Duration::from_secs(self.bytes / SLOWEST);
+        (self.moved + patience).min(slowest)
     }
 
     /// Whether an idle connection is still usable; looks at what has arrived and waits for nothing.
@@ -154,7 +178,10 @@ impl Link {
             tokio::select! {
                 got = self.read.read_buf(&mut self.input), if room => match got {
                     Ok(0) => return Err(closed(None)),
-                    Ok(_) => self.moved = Instant::now(),
+                    Ok(n) => {
+                        self.moved = Instant::now();
+                        self.bytes += n as u64;
+                    }
                     Err(source) => return Err(closed(Some(source))),
                 },
                 put = self.write.write(&self.output[self.sent..]), if self.sent < self.output.len() => {
@@ -163,6 +190,7 @@ impl Link {
                         Ok(n) => {
                             self.sent += n;
                             self.moved = Instant::now();
+                            self.bytes += n as u64;
                         }
                         Err(source) => return Err(closed(Some(source))),
                     }
@@ -195,7 +223,7 @@ mod tests {
     async fn req(memory: &Memory) -> Result<Link, Error> {
         let peer = "192.0.2.1:4506".parse().unwrap();
         let limits = Limits {
-            message: 1000,
+            message: 3000,
             ..Limits::default()
         };
         Link::connect(memory, peer, Role::Req, limits, None, SOON).await
@@ -227,19 +255,45 @@ mod tests {
             let (_, mut peer) = served.recv().await.unwrap();
             peer.write_all(&hello("ROUTER")).await.unwrap();
             request_body(&mut peer).await;
-            for byte in reply(b"slow") {
-                tokio::time::sleep(SOON / 2).await;
-                peer.write_all(&[byte]).await.unwrap();
+            for piece in reply(&[b's'; 2000]).chunks(500) {
+                tokio::time::sleep(SOON * 3 / 4).await;
+                peer.write_all(piece).await.unwrap();
             }
             request_body(&mut peer).await;
             peer.write_all(&reply(b"never whole")[..9]).await.unwrap();
             peer
         });
         let mut link = req(&memory).await.unwrap();
-        assert_eq!(link.request(b"1", SOON).await.unwrap(), b"slow");
+        assert_eq!(link.request(b"1", SOON).await.unwrap(), [b's'; 2000]);
         let error = link.request(b"2", SOON).await.unwrap_err();
         assert!(matches!(error, Error::Timeout { after, .. } if after == SOON));
         drop(server);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_only_keeps_us_is_given_up() {
+        let pings = b"\x04\x07\x04PING\0\0".as_slice();
+        let whole = reply(&[b's'; 2000]);
+        for drops in [pings.repeat(100), whole] {
+            let (memory, mut served) = Memory::new();
+            let server = tokio::spawn(async move {
+                let (_, mut peer) = served.recv().await.unwrap();
+                peer.write_all(&hello("ROUTER")).await.unwrap();
+                request_body(&mut peer).await;
+                for drop in drops.chunks(10) {
+                    tokio::time::sleep(SOON / 2).await;
+                    if peer.write_all(drop).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            let mut link = req(&memory).await.unwrap();
+            let begun = Instant::now();
+            let error = link.request(b"x", SOON).await.unwrap_err();
+            assert!(matches!(error, Error::Timeout { .. }), "{error}");
+            assert!(begun.elapsed() < 2 * SOON, "{:?}", begun.elapsed());
+            server.abort();
+        }
     }
 
     #[tokio::test(start_paused = true)]

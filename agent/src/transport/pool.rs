@@ -61,6 +61,16 @@ impl Pool {
     /// Sends one request and waits for its reply as long as something moves within `patience`. The wait for a
     /// free connection is bounded by the patience of the requests before it.
     pub async fn request(&self, body: &[u8], patience: Duration) -> Result<Vec<u8>, Error> {
+        self.request_within(u64::MAX, body, patience).await
+    }
+
+    /// The same, for a reply that has no reason to be longer than `limit`.
+    pub async fn request_within(
+        &self,
+        limit: u64,
+        body: &[u8],
+        patience: Duration,
+    ) -> Result<Vec<u8>, Error> {
         let closed = || Error::Closed {
             peer: self.peer,
             source: None,
@@ -70,7 +80,7 @@ impl Pool {
             if !link.is_open().await {
                 continue;
             }
-            match link.request(body, patience).await {
+            match link.request_within(limit, body, patience).await {
                 Ok(reply) => {
                     self.keep(link);
                     return Ok(reply);
@@ -82,7 +92,7 @@ impl Pool {
             }
         }
         let mut link = self.connection(self.connect.min(patience)).await?;
-        let reply = link.request(body, patience).await?;
+        let reply = link.request_within(limit, body, patience).await?;
         self.keep(link);
         Ok(reply)
     }

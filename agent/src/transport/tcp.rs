@@ -54,8 +54,12 @@ impl Tcp {
         };
         let same_family = self.source.address.filter(|a| a.is_ipv4() == to.is_ipv4());
         if same_family.is_some() || source_port != 0 {
-            // A fixed port must be free again at once after a loss.
+            // A fixed port must be free again at once after a loss, which it is not while the system remembers the
+            // connection that was closed (TIME_WAIT).
             socket.set_reuseaddr(true)?;
+            if source_port != 0 {
+                socket.set_zero_linger()?;
+            }
             let any = match to {
                 SocketAddr::V4(_) => IpAddr::from([0u8; 4]),
                 SocketAddr::V6(_) => IpAddr::from([0u8; 16]),
