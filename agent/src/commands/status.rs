@@ -71,6 +71,9 @@ fn text(report: &StatusReport, paint: Paint) -> String {
     if spool.dropped > 0 {
         waiting.push_str(&paint.red(&format!(", {} given up", spool.dropped)));
     }
+    if let Some((reason, detail)) = spool.reason.as_ref().zip(spool.detail.as_ref()) {
+        waiting.push_str(&format!("\n            {reason}: {detail}"));
+    }
     lines.push(waiting);
     lines.push(match &report.highstate {
         None => "  highstate none yet".to_owned(),

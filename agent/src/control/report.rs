@@ -76,6 +76,14 @@ pub struct SpoolReport {
     pub oldest: u64,
     /// How many were given up because a limit was hit.
     pub dropped: u64,
+    /// How many are in memory, because the disk does not take them.
+    pub in_memory: u64,
+    /// How many their master has answered with a no, or could not store; they are tried again now and then.
+    pub parked: u64,
+    /// What keeps them here besides a master that is away: `spool-not-writable`, `return-not-stored`.
+    pub reason: Option<String>,
+    /// The reason in a sentence.
+    pub detail: Option<String>,
 }
 
 /// A highstate's end.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -101,7 +100,7 @@ pub enum Overdue {
 impl Jobs {
     /// A table that keeps its files below `cachedir`, runs at most `most` jobs and remembers `hwm` job ids.
     /// Jobs that an earlier run left in the queue wait again.
-    pub fn open(cachedir: &Path, most: usize, hwm: usize) -> io::Result<Self> {
+    pub fn open(cachedir: &Path, most: usize, hwm: usize) -> Self {
         let jobs = Self {
             proc_dir: cachedir.join("proc"),
             queue_dir: cachedir.join("job_queue"),
@@ -112,10 +111,13 @@ impl Jobs {
             bell: Condvar::new(),
             idle: Condvar::new(),
         };
-        fs::create_dir_all(&jobs.proc_dir)?;
+        // Where the disk takes nothing, `write_proc` tries again with each job.
+        if let Err(error) = fs::create_dir_all(&jobs.proc_dir) {
+            warn!(path = %jobs.proc_dir.display(), %error, "The directory of running jobs cannot be made.");
+        }
         jobs.sweep_proc();
         jobs.read_queue();
-        Ok(jobs)
+        jobs
     }
 
     /// Whether this job came already, through another master or twice; remembers it.
@@ -206,7 +208,11 @@ impl Jobs {
             &running.publication.load,
             std::process::id().into(),
         ));
-        if let Err(error) = host::fs::replace(&path, &data.to_msgpack(), 0o600) {
+        let bytes = data.to_msgpack();
+        let write = || host::fs::replace(&path, &bytes, 0o600);
+        let written =
+            write().or_else(|_| fs::create_dir_all(&self.proc_dir).and_then(|()| write()));
+        if let Err(error) = written {
             warn!(jid = running.jid(), path = %path.display(), %error, "The job's proc file cannot be written.");
         }
     }

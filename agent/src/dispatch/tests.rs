@@ -27,11 +27,11 @@ impl Bench {
         let mut context = testing::context(dir.path(), opts);
         context.facts = Arc::new(facts);
         let cachedir = context.settings.cachedir.clone();
-        let jobs = Jobs::open(&cachedir, most_jobs(&context.settings), 100).unwrap();
+        let jobs = Jobs::open(&cachedir, most_jobs(&context.settings), 100);
         let jobs = Arc::new(jobs);
         context.functions = Arc::new(Registry);
         context.minion = Arc::new(testing::Table(jobs.clone()));
-        let spool = Spool::open(&cachedir.join("returns"), Limits::default()).unwrap();
+        let spool = Spool::open(&cachedir.join("returns"), Limits::default());
         Self {
             _dir: dir,
             dispatcher: Dispatcher::new(context, Arc::new(NoLinks), jobs, Arc::new(spool)),
@@ -210,7 +210,7 @@ fn a_job_beyond_the_limit_waits_counts_as_running_and_survives() {
     assert_eq!(waiting["queue_type"], "job_queue".into());
     // What waits is on disk, for the next run of the agent.
     let cachedir = bench.dispatcher.inner.base().settings.cachedir.clone();
-    let later = Jobs::open(&cachedir, 1, 100).unwrap();
+    let later = Jobs::open(&cachedir, 1, 100);
     assert_eq!(later.counts(), (0, 2));
     assert_eq!(later.next(None).unwrap().publication.master, "m:4506");
 

@@ -10,6 +10,7 @@ use super::Daemon;
 use super::links::Link;
 use crate::context::Minion;
 use crate::control::{self, JobReport, MasterReport, SpoolReport, StatusReport};
+use crate::returns::Spool;
 
 /// Answers for the daemon.
 pub(super) struct Control(pub(super) Arc<Daemon>);
@@ -18,7 +19,6 @@ impl control::Daemon for Control {
     fn status(&self) -> StatusReport {
         let daemon = &self.0;
         let settings = daemon.settings();
-        let stats = daemon.dispatcher.spool().stats();
         let loads = daemon.dispatcher.jobs().list();
         StatusReport {
             id: settings.id.clone(),
@@ -33,12 +33,7 @@ impl control::Daemon for Control {
                 .map(|(n, l)| master(n, l))
                 .collect(),
             jobs: loads.iter().map(job).collect(),
-            spool: SpoolReport {
-                entries: stats.waiting as u64,
-                bytes: stats.bytes,
-                dropped: stats.dropped_full + stats.dropped_old + stats.dropped_broken,
-                ..SpoolReport::default()
-            },
+            spool: spool(daemon.dispatcher.spool()),
             remaster: daemon.remaster(),
             warnings: daemon.warnings(),
             ..StatusReport::default()
@@ -72,6 +67,35 @@ fn master(name: &str, link: &Link) -> MasterReport {
         fingerprint: status.fingerprint.as_ref().map(ToString::to_string),
         since: since.map_or(0, |d| d.as_secs()),
         auth_version: status.version.map(|v| v.number().into()),
+    }
+}
+
+/// The words are as stable as those of sessions.
+fn spool(spool: &Spool) -> SpoolReport {
+    let stats = spool.stats();
+    let age = spool
+        .oldest()
+        .map(|since| SystemTime::now().duration_since(since));
+    let complaint = spool.complaint();
+    let (reason, detail) = match (stats.in_memory, complaint) {
+        (0, None) => (None, None),
+        (0, Some(said)) => (Some("return-not-stored"), Some(said)),
+        (some, _) => {
+            let words = format!(
+                "{some} returns are in memory, since the disk does not take them: make room below cachedir"
+            );
+            (Some("spool-not-writable"), Some(words))
+        }
+    };
+    SpoolReport {
+        entries: stats.waiting as u64,
+        bytes: stats.bytes,
+        oldest: age.and_then(Result::ok).map_or(0, |age| age.as_secs()),
+        dropped: stats.dropped_full + stats.dropped_old + stats.dropped_broken,
+        in_memory: stats.in_memory as u64,
+        parked: stats.parked as u64,
+        reason: reason.map(str::to_owned),
+        detail,
     }
 }
 

@@ -1,14 +1,15 @@
 //! Returns out of the spool and to their master, while it is ready.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use salt_wire::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, warn};
 
+use super::signing::{Ladder, No, Way, complaint};
 use crate::returns::Spool;
 use crate::returns::spool::{Entry, EntryId};
 use crate::session::backoff::{Backoff, random};
@@ -16,8 +17,6 @@ use crate::session::{Client, Patience, RequestError, Status};
 
 /// Returns on their way at the same time.
 const SIDE_BY_SIDE: usize = 4;
-/// A master that cannot store a return says so this often before it is given up.
-const MOST_FAILURES: u32 = 3;
 
 /// How returns are sent.
 #[derive(Debug, Clone, Copy)]
@@ -32,9 +31,10 @@ pub(super) struct Timing {
 
 /// What came of sending one.
 enum Sent {
-    Stored,
-    /// The master's handler failed; it says no more than that.
-    Failed,
+    /// The master has it, signed like this.
+    Stored(Way),
+    /// The master answered, and does not store it.
+    Not(&'static str),
     /// Not now.
     Later(String),
 }
@@ -45,54 +45,52 @@ pub(super) async fn drain(
     spool: Arc<Spool>,
     mut status: watch::Receiver<Status>,
     timing: Timing,
+    mut ladder: Ladder,
 ) {
     let mut news = spool.subscribe();
     let mut sending: JoinSet<(EntryId, String, Sent)> = JoinSet::new();
-    let mut failures: HashMap<EntryId, u32> = HashMap::new();
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
-    let mut rest: Option<tokio::time::Instant> = None;
+    let mut rest: Option<Instant> = None;
+    let mut was_ready = false;
     loop {
         let ready = status.borrow_and_update().state.is_ready();
+        if ready && !was_ready {
+            spool.unpark(client.master());
+            ladder.forget();
+        }
+        was_ready = ready;
         news.borrow_and_update();
         if ready && rest.is_none() {
             while sending.len() < SIDE_BY_SIDE {
                 let Some(entry) = spool.next(client.master()) else {
                     break;
                 };
-                sending.spawn(send(client.clone(), entry, timing));
+                sending.spawn(send(client.clone(), entry, timing, ladder.clone()));
             }
         }
-        let pause = rest;
+        let parked = || spool.parked_until().map(Instant::from_std);
+        let pause = rest.or_else(|| parked().filter(|_| ready && sending.len() < SIDE_BY_SIDE));
         tokio::select! {
             Some(done) = sending.join_next() => {
                 let Ok((id, jid, sent)) = done else { continue };
                 match sent {
-                    Sent::Stored => {
+                    Sent::Stored(way) => {
                         spool.ack(id);
-                        failures.remove(&id);
                         backoff.reset();
                         debug!(jid, "Return delivered.");
-                    }
-                    Sent::Failed => {
-                        let count = failures.entry(id).or_default();
-                        *count += 1;
-                        if *count < MOST_FAILURES {
-                            spool.release(id);
-                        } else {
-                            failures.remove(&id);
-                            spool.ack(id);
-                            error!(
-                                jid,
-                                "The master cannot store this return (see its log); given up. \
-                                 With minion_sign_messages the master must have signing_algorithm set."
-                            );
+                        if let Some(words) = ladder.learn(way) {
+                            warn!(master = client.master(), "{words}");
                         }
+                    }
+                    Sent::Not(why) => {
+                        let pause = spool.park(id, why).as_secs();
+                        error!(jid, pause, "Return not stored, kept: {why}.");
                     }
                     Sent::Later(why) => {
                         spool.release(id);
                         warn!(jid, "Return not delivered, kept: {why}.");
                         let mut dice = random;
-                        rest = Some(tokio::time::Instant::now() + backoff.next(&mut dice));
+                        rest = Some(Instant::now() + backoff.next(&mut dice));
                     }
                 }
             }
@@ -108,29 +106,41 @@ pub(super) async fn drain(
                     return;
                 }
             }
-            () = tokio::time::sleep_until(pause.unwrap_or_else(tokio::time::Instant::now)), if pause.is_some() => {
+            () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {
                 rest = None;
             }
         }
     }
 }
 
-async fn send(client: Client, entry: Entry, timing: Timing) -> (EntryId, String, Sent) {
+async fn send(
+    client: Client,
+    entry: Entry,
+    timing: Timing,
+    ladder: Ladder,
+) -> (EntryId, String, Sent) {
     let spread = timing.longest.saturating_sub(timing.shortest);
     let patience = Patience {
         timeout: (timing.shortest + spread.mul_f64(random())).max(Duration::from_secs(1)),
         tries: timing.tries.max(1),
     };
-    let sent = match client.request(entry.load, patience).await {
-        Ok(Value::Bool(false)) => Sent::Later(
-            "the master refuses it: it wants signed returns (require_minion_sign_messages), \
-             or the signature does not verify"
-                .to_owned(),
-        ),
-        // A handler that raised gives an empty text, whatever went wrong.
-        Ok(Value::Str(text)) if text.is_empty() => Sent::Failed,
-        Ok(_) => Sent::Stored,
-        Err(RequestError::Unreachable(why) | RequestError::Refused(why)) => Sent::Later(why),
+    let load = Arc::new(entry.load);
+    let (mut way, mut answers) = (ladder.first(), Vec::new());
+    let sent = loop {
+        let no = match client.request_signed(load.clone(), patience, way).await {
+            Ok(Value::Bool(false)) => No::Refused,
+            // A handler that raised gives an empty text, whatever went wrong.
+            Ok(Value::Str(text)) if text.is_empty() => No::Failed,
+            Ok(_) => break Sent::Stored(way),
+            Err(RequestError::Unreachable(why) | RequestError::Refused(why)) => {
+                break Sent::Later(why);
+            }
+        };
+        answers.push((way, no));
+        match ladder.next(&answers) {
+            Some(next) => way = next,
+            None => break Sent::Not(complaint(&answers)),
+        }
     };
     (entry.id, entry.jid, sent)
 }

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use super::crew::Crew;
 use super::links::Link;
-use super::services::fetch_pillar;
+use super::services::fresh_pillar;
 use super::{Daemon, Reload, adopt_settings, remaster_files as files};
 use crate::config::MasterAddress;
 use crate::context::{Error, Minion};
@@ -430,7 +430,7 @@ async fn verified(daemon: Arc<Daemon>, name: String, order: String) -> Result<()
     let (shared, master) = (daemon.clone(), name.clone());
     let fetch = tokio::task::spawn_blocking(move || {
         let master = shared.links.link(&master)?;
-        Some(fetch_pillar(&shared.context(), &*master))
+        Some(fresh_pillar(&shared.context(), master))
     });
     let pillar = fetch.await.ok().flatten().ok_or_else(lost)?;
     let pillar = pillar.map_err(|e| Cause::new("no-pillar", e.to_string()))?;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use salt_wire::{Map, Value, map};
+use salt_wire::Map;
 use tracing::{debug, info};
 
 use super::links::Links;
 use crate::context::{Context, Error, Master, Minion, Result};
 use crate::dispatch::Jobs;
-use crate::grains;
+use crate::{grains, pillar};
 
 /// Serves one name of [`Minion::service`].
 pub type Handler = Arc<dyn Fn(Map) -> Result + Send + Sync>;
@@ -53,24 +53,17 @@ impl Services {
     }
 }
 
-/// Fetches the pillar of `master`, which also refreshes the grains that it targets by.
-pub(super) fn fetch_pillar(ctx: &Context, master: &dyn Master) -> Result<Map> {
-    let opts = &ctx.settings.opts;
-    let environment = |name: &str| opts.get(name).cloned().unwrap_or(Value::Null);
-    let load = map! {
-        "cmd" => "_pillar",
-        "id" => ctx.settings.id.as_str(),
-        "grains" => (*ctx.facts.grains()).clone(),
-        "saltenv" => environment("saltenv"),
-        "pillarenv" => environment("pillarenv"),
-        "pillar_override" => Map::new(),
-        "extra_minion_data" => Map::new(),
-        "ver" => "2",
-        "clean_cache" => true,
+/// The pillar of `master` as it is now, which also refreshes the grains that it targets by.
+pub(super) fn fresh_pillar(ctx: &Context, master: Arc<dyn Master>) -> Result<Map> {
+    let request = pillar::Request {
+        clean_cache: true,
+        ..pillar::Request::of(ctx)
     };
-    master
-        .pillar(load)
-        .map_err(|e| Error::execution(e.to_string()))
+    let ctx = Context {
+        master: Some(master),
+        ..ctx.clone()
+    };
+    pillar::fetch(&ctx, &request)
 }
 
 impl Minion for Services {
@@ -100,10 +93,9 @@ impl Minion for Services {
             .unwrap_or_else(PoisonError::into_inner);
         let ready = self.ready();
         let mut first = true;
-        for master in &ready {
+        for master in ready {
             // Each master targets by the grains that came with the request; the first one's pillar counts.
-            let pillar = fetch_pillar(ctx, &**master);
-            match pillar {
+            match fresh_pillar(ctx, master) {
                 Ok(pillar) if first => ctx.facts.set_pillar(pillar),
                 Ok(_) => {}
                 Err(error) if first => return Err(error),

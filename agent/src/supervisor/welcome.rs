@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::Daemon;
 use super::links::Link;
-use super::services::fetch_pillar;
+use super::services::fresh_pillar;
 use crate::config::Settings;
 use crate::context::Context;
 use crate::dispatch::Masters;
@@ -69,7 +69,7 @@ async fn pillar(daemon: &Arc<Daemon>, name: &str) -> bool {
             return true;
         };
         let ctx = shared.context();
-        match fetch_pillar(&ctx, &*master) {
+        match fresh_pillar(&ctx, master) {
             Ok(pillar) => {
                 if pillar.contains_key("_errors") {
                     warn!(master = %name, "The pillar has errors: state runs will refuse it.");
@@ -184,7 +184,8 @@ pub(super) fn attend(daemon: &Arc<Daemon>, session: &Session) -> tokio::task::Jo
         tries: net.return_retry_tries,
     };
     let spool = daemon.dispatcher.spool().clone();
-    let drain = super::drain::drain(session.client(), spool, session.status(), timing);
+    let ladder = super::signing::Ladder::of(&daemon.settings());
+    let drain = super::drain::drain(session.client(), spool, session.status(), timing, ladder);
     let told = tell(daemon.clone(), session.status());
     tokio::spawn(async move {
         tokio::join!(greeter, drain, told);

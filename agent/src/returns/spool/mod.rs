@@ -4,19 +4,22 @@
 //! the spool when its master acknowledged it, or when a bound is hit, which is logged and counted.
 //! Returns of one job go out in the order in which they came in.
 
-use std::collections::{BTreeMap, HashSet};
+mod files;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use salt_wire::{Map, Value};
 use tokio::sync::watch;
 use tracing::{error, warn};
 
 use crate::config::SpoolLimits;
-use crate::host;
+use files::{encode, job_id, move_file, parse, read, store};
 
 /// What the spool may hold.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +54,9 @@ impl From<&SpoolLimits> for Limits {
 
 /// Bytes kept in memory while the disk takes nothing.
 const MEMORY_LIMIT: u64 = 32 << 20;
+/// A return that its master does not store is tried again after this time, which doubles up to [`LONGEST_PARK`].
+const FIRST_PARK: Duration = Duration::from_secs(60);
+const LONGEST_PARK: Duration = Duration::from_hours(1);
 
 /// The number of a waiting return; it stays the same over restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +80,10 @@ pub struct Stats {
     pub waiting: usize,
     /// Their bytes.
     pub bytes: u64,
+    /// Those of them that the disk did not take.
+    pub in_memory: usize,
+    /// Those of them that their master has answered with a no, or could not store.
+    pub parked: usize,
     /// Given up because the spool was full.
     pub dropped_full: u64,
     /// Given up because they were too old.
@@ -96,7 +106,16 @@ struct State {
     waiting: BTreeMap<EntryId, Waiting>,
     out: HashSet<EntryId>,
     stats: Stats,
-    in_memory: u64,
+    memory_bytes: u64,
+    parked: HashMap<EntryId, Parked>,
+}
+
+/// Kept away from a master that does not store it.
+struct Parked {
+    until: Instant,
+    pause: Duration,
+    /// What the master said.
+    why: String,
 }
 
 struct Waiting {
@@ -114,20 +133,12 @@ enum Body {
 }
 
 impl Spool {
-    /// Opens the spool at `dir` with what an earlier run left in it.
-    pub fn open(dir: &Path, limits: Limits) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
+    /// Opens the spool at `dir` with what an earlier run left in it. A directory that cannot be used is no reason to
+    /// stay away from the master: returns wait in memory until it can.
+    pub fn open(dir: &Path, limits: Limits) -> Self {
         let mut state = State::default();
-        for entry in fs::read_dir(dir)? {
-            let path = entry?.path();
-            if let Some(master) = path
-                .file_name()
-                .and_then(|n| n.to_str())
-                .and_then(decode)
-                .filter(|_| path.is_dir())
-            {
-                read_master(&path, &master, &mut state)?;
-            }
+        if let Err(error) = read(dir, &mut state) {
+            error!(path = %dir.display(), %error, "The spool cannot be used; returns wait in memory until it can.");
         }
         let spool = Self {
             dir: dir.to_owned(),
@@ -136,7 +147,7 @@ impl Spool {
             state: Mutex::new(state),
         };
         spool.trim(&mut spool.state(), SystemTime::now());
-        Ok(spool)
+        spool
     }
 
     /// Puts a return in for `master`. It is on disk (or, with a full disk, in memory) when this is back.
@@ -152,7 +163,11 @@ impl Spool {
         // The number is taken, so the file needs no lock; others may push meanwhile.
         drop(state);
         let body = match store(&path, &bytes) {
-            Ok(()) => Body::File(path),
+            Ok(()) => {
+                // The disk takes what it is given (again).
+                self.settle();
+                Body::File(path)
+            }
             Err(error) => {
                 error!(
                     %jid, master, path = %path.display(), %error,
@@ -186,7 +201,7 @@ impl Spool {
             self.trim(&mut state, SystemTime::now());
             let mut blocked = HashSet::new();
             let (id, waiting) = state.waiting.iter().find(|(id, w)| {
-                w.master == master && !(state.out.contains(id) || blocked.contains(w.jid.as_str()))
+                w.master == master && !(state.is_away(**id) || blocked.contains(w.jid.as_str()))
                     || {
                         if w.master == master {
                             blocked.insert(w.jid.as_str());
@@ -217,6 +232,94 @@ impl Spool {
                 }
             }
         }
+    }
+
+    /// Writes what had to stay in memory, as far as the disk takes it now.
+    pub fn settle(&self) {
+        loop {
+            let state = self.state();
+            let found = state.waiting.iter().find_map(|(id, w)| match &w.body {
+                Body::Memory(bytes) => {
+                    Some((*id, self.path(&w.master, *id, &w.jid), bytes.clone()))
+                }
+                Body::File(_) => None,
+            });
+            drop(state);
+            let Some((id, path, bytes)) = found else {
+                return;
+            };
+            if store(&path, &bytes).is_err() {
+                return;
+            }
+            let mut state = self.state();
+            match state.waiting.get_mut(&id) {
+                Some(waiting) => {
+                    waiting.body = Body::File(path);
+                    state.memory_bytes -= bytes.len() as u64;
+                    state.stats.in_memory -= 1;
+                }
+                // It was delivered meanwhile.
+                None => drop(fs::remove_file(&path)),
+            }
+        }
+    }
+
+    /// The master answered, and did not store it: it waits for longer than others, until [`Spool::unpark`] or until
+    /// the pause is over, which is given back. Its bounds of size and age stay.
+    pub fn park(&self, id: EntryId, why: &str) -> Duration {
+        let mut state = self.state();
+        state.out.remove(&id);
+        let pause = state
+            .parked
+            .get(&id)
+            .map_or(FIRST_PARK, |parked| (parked.pause * 2).min(LONGEST_PARK));
+        if state.waiting.contains_key(&id) {
+            let parked = Parked {
+                until: Instant::now() + pause,
+                pause,
+                why: why.to_owned(),
+            };
+            state.parked.insert(id, parked);
+            state.stats.parked = state.parked.len();
+        }
+        pause
+    }
+
+    /// Lets everything that is parked for `master` try again: it is there anew, and may have been mended.
+    pub fn unpark(&self, master: &str) {
+        let now = Instant::now();
+        let State {
+            waiting, parked, ..
+        } = &mut *self.state();
+        for (id, parked) in parked {
+            if waiting.get(id).is_some_and(|w| w.master == master) {
+                parked.until = now;
+            }
+        }
+    }
+
+    /// When the next parked return may try again.
+    pub fn parked_until(&self) -> Option<Instant> {
+        let state = self.state();
+        let parked = state
+            .parked
+            .iter()
+            .filter(|(id, _)| !state.out.contains(id));
+        parked.map(|(_, parked)| parked.until).min()
+    }
+
+    /// Since when the oldest return waits.
+    pub fn oldest(&self) -> Option<SystemTime> {
+        let state = self.state();
+        let oldest = state.waiting.first_key_value();
+        oldest.map(|(_, waiting)| waiting.since)
+    }
+
+    /// What a master said about the oldest return that it does not store.
+    pub fn complaint(&self) -> Option<String> {
+        let state = self.state();
+        let oldest = state.parked.iter().min_by_key(|(id, _)| **id);
+        oldest.map(|(_, parked)| parked.why.clone())
     }
 
     /// The master has it: it leaves the spool.
@@ -295,7 +398,7 @@ impl Spool {
                 state.stats.dropped_old += 1;
             } else if state.stats.bytes > self.limits.bytes && state.waiting.len() > 1
                 || state.waiting.len() > self.limits.entries
-                || state.in_memory > MEMORY_LIMIT && matches!(oldest.body, Body::Memory(_))
+                || state.memory_bytes > MEMORY_LIMIT && matches!(oldest.body, Body::Memory(_))
             {
                 warn!(%jid, master, bytes = state.stats.bytes, limit = self.limits.bytes, "The spool is full; its oldest return is given up.");
                 state.stats.dropped_full += 1;
@@ -322,248 +425,38 @@ impl State {
         self.stats.waiting += 1;
         self.stats.bytes += waiting.bytes;
         if matches!(waiting.body, Body::Memory(_)) {
-            self.in_memory += waiting.bytes;
+            self.memory_bytes += waiting.bytes;
+            self.stats.in_memory += 1;
         }
         self.next = self.next.max(id.0 + 1);
         self.waiting.insert(id, waiting);
     }
 
+    /// Out for sending, or kept away for now.
+    fn is_away(&self, id: EntryId) -> bool {
+        let parked = self.parked.get(&id);
+        self.out.contains(&id) || parked.is_some_and(|p| p.until > Instant::now())
+    }
+
     fn remove(&mut self, id: EntryId) {
         self.out.remove(&id);
+        self.parked.remove(&id);
+        self.stats.parked = self.parked.len();
         let Some(gone) = self.waiting.remove(&id) else {
             return;
         };
         self.stats.waiting -= 1;
         self.stats.bytes -= gone.bytes;
         match gone.body {
-            Body::Memory(_) => self.in_memory -= gone.bytes,
+            Body::Memory(_) => {
+                self.memory_bytes -= gone.bytes;
+                self.stats.in_memory -= 1;
+            }
             Body::File(path) => {
                 if let Err(error) = fs::remove_file(&path) {
                     warn!(jid = gone.jid, path = %path.display(), %error, "A delivered return cannot be removed; it may be sent again.");
                 }
             }
-        }
-    }
-}
-
-fn read_master(dir: &Path, master: &str, state: &mut State) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
-        let parsed = name
-            .strip_suffix(".p")
-            .and_then(|n| n.split_once('-'))
-            .and_then(|(id, jid)| Some((id.parse().ok()?, decode(jid)?)));
-        let Some((id, jid)) = parsed else {
-            // A write that was cut short.
-            drop(fs::remove_file(&path));
-            continue;
-        };
-        let meta = fs::metadata(&path)?;
-        state.add(
-            EntryId(id),
-            Waiting {
-                master: master.to_owned(),
-                jid,
-                bytes: meta.len(),
-                since: meta.modified()?,
-                body: Body::File(path),
-            },
-        );
-    }
-    Ok(())
-}
-
-/// Writes where a killed process cannot leave half a file. Syncing waits until a delivery fails: most
-/// returns are acknowledged within milliseconds.
-fn store(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
-    }
-    host::fs::replace(path, bytes, 0o600)
-}
-
-fn move_file(from: &Path, to: &Path) -> io::Result<()> {
-    if let Some(dir) = to.parent() {
-        fs::create_dir_all(dir)?;
-    }
-    fs::rename(from, to)
-}
-
-fn parse(bytes: &[u8]) -> Result<Map, String> {
-    match Value::from_msgpack(bytes) {
-        Ok(Value::Map(load)) => Ok(load),
-        Ok(_) => Err("it is no map".into()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-fn job_id(load: &Map) -> String {
-    load.get("jid")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
-}
-
-/// A text as a file name: everything but letters, digits, dots, dashes and underscores in hex.
-fn encode(text: &str) -> String {
-    let mut name = String::new();
-    for byte in text.bytes() {
-        let plain = byte.is_ascii_alphanumeric()
-            || (matches!(byte, b'.' | b'-' | b'_') && !name.is_empty());
-        if plain {
-            name.push(char::from(byte));
-        } else {
-            name.push_str(&format!("%{byte:02x}"));
-        }
-    }
-    name
-}
-
-fn decode(name: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = name.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use salt_wire::map;
-
-    use super::*;
-
-    fn open(dir: &Path) -> Spool {
-        Spool::open(dir, Limits::default()).unwrap()
-    }
-
-    #[test]
-    fn what_is_not_acknowledged_is_there_after_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = open(dir.path());
-        spool.push("[::1]:4506", map! {"jid" => "1", "return" => true});
-        spool.push(
-            "[::1]:4506",
-            map! {"jid" => "2", "return" => Value::Bytes(vec![255])},
-        );
-        spool.push("other:4506", map! {"jid" => "3"});
-        let first = spool.next("[::1]:4506").unwrap();
-        assert_eq!(first.jid, "1");
-        spool.ack(first.id);
-        // Handed out and never acknowledged, as a kill leaves it.
-        assert_eq!(spool.next("[::1]:4506").unwrap().jid, "2");
-        drop(spool);
-
-        let spool = open(dir.path());
-        assert_eq!(spool.stats().waiting, 2);
-        let second = spool.next("[::1]:4506").unwrap();
-        assert_eq!(
-            second.load,
-            map! {"jid" => "2", "return" => Value::Bytes(vec![255])}
-        );
-        spool.ack(second.id);
-        assert!(spool.next("[::1]:4506").is_none());
-        let newer = spool.push("other:4506", map! {"jid" => "4"});
-        assert!(newer > second.id);
-        assert_eq!(spool.rehome("other:4506", "new"), 2);
-        assert_eq!(spool.next("new").unwrap().jid, "3");
-    }
-
-    #[test]
-    fn returns_of_one_job_keep_their_order() {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = open(dir.path());
-        for (jid, n) in [("a", 1), ("a", 2), ("b", 3)] {
-            spool.push("m", map! {"jid" => jid, "return" => n});
-        }
-        let a1 = spool.next("m").unwrap();
-        let b = spool.next("m").unwrap();
-        assert_eq!((a1.jid.as_str(), b.jid.as_str()), ("a", "b"));
-        assert!(spool.next("m").is_none(), "a's second waits for its first");
-        spool.release(a1.id);
-        assert_eq!(spool.next("m").unwrap().id, a1.id);
-        spool.ack(a1.id);
-        assert_eq!(spool.next("m").unwrap().load["return"], 2.into());
-    }
-
-    #[test]
-    fn bounds_of_size_and_age_are_kept_and_counted() {
-        let dir = tempfile::tempdir().unwrap();
-        let limits = Limits {
-            bytes: 3000,
-            age: Duration::from_hours(1),
-            entries: 100,
-        };
-        let spool = Spool::open(dir.path(), limits).unwrap();
-        for n in 0..4 {
-            spool.push(
-                "m",
-                map! {"jid" => n.to_string(), "return" => "x".repeat(1000)},
-            );
-        }
-        assert_eq!(spool.stats().dropped_full, 2);
-        assert_eq!(spool.waiting("m"), 2);
-        assert_eq!(spool.next("m").unwrap().jid, "2");
-        let later = SystemTime::now() + Duration::from_hours(2);
-        spool.trim(&mut spool.state(), later);
-        assert_eq!((spool.stats().dropped_old, spool.stats().waiting), (2, 0));
-        assert_eq!(spool.stats().bytes, 0);
-    }
-
-    #[test]
-    fn a_broken_file_is_given_up_and_a_half_written_one_cleaned_away() {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = open(dir.path());
-        spool.push("m", map! {"jid" => "1"});
-        spool.push("m", map! {"jid" => "2"});
-        drop(spool);
-        let folder = dir.path().join("m");
-        fs::write(folder.join(format!("{:020}-1.p", 0)), b"\xdf").unwrap();
-        fs::write(folder.join(".tmp"), b"half").unwrap();
-        let spool = open(dir.path());
-        assert_eq!(spool.next("m").unwrap().jid, "2");
-        assert_eq!(spool.stats().dropped_broken, 1);
-        assert!(!folder.join(".tmp").exists());
-    }
-
-    #[test]
-    fn a_disk_that_takes_nothing_loses_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = open(&dir.path().join("spool"));
-        // A file where the directory should be fails every write.
-        fs::remove_dir_all(dir.path().join("spool")).unwrap();
-        fs::write(dir.path().join("spool"), "").unwrap();
-        let id = spool.push("m", map! {"jid" => "1", "return" => 5});
-        assert_eq!(spool.next("m").unwrap().load["return"], 5.into());
-        spool.ack(id);
-        assert_eq!(spool.stats().waiting, 0);
-    }
-
-    #[test]
-    fn a_new_return_wakes_its_sender() {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = open(dir.path());
-        let mut news = spool.subscribe();
-        assert!(!news.has_changed().unwrap());
-        spool.push("m", map! {"jid" => "1"});
-        assert!(news.has_changed().unwrap());
-        news.mark_unchanged();
-    }
-
-    #[test]
-    fn names_of_masters_survive_as_file_names() {
-        for name in ["..", "a/b", "[::1]:4506", "salt.example.com:4506", "ü"] {
-            let file = encode(name);
-            assert!(!file.contains('/') && !file.starts_with('.'), "{file}");
-            assert_eq!(decode(&file).as_deref(), Some(name));
         }
     }
 }
