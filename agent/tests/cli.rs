@@ -302,13 +302,13 @@ fn bad_files_are_named() {
 
 #[test]
 fn what_others_may_write_is_named() {
-    let home = Home::new("id: a\nuser: nobody\n");
+    let home = Home::new("id: a\nuser: no-such-account\n");
     home.write("minion.d/a.conf", "master: x\n");
     let file = home.path("minion.d/a.conf");
     fs::set_permissions(file, fs::Permissions::from_mode(0o666)).unwrap();
     let ran = home.run(&["check-config"]).expect(0);
     ran.says("a.conf: others may write to it (mode 0666)");
-    ran.says("minion:3: `user` is nobody, and this runs as ");
+    ran.says("minion:3: `user` is no-such-account: there is no such account");
     home.run(&["run", "-d"])
         .expect(1)
         .says("stays in the foreground");

@@ -1,15 +1,19 @@
 //! `salt-agent run`: the daemon in the foreground.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tracing::warn;
 
 use super::{Code, load, source, start_logging};
 use crate::cli::{Global, RunArgs};
+use crate::config::Settings;
 use crate::host::fs::write_atomic;
+use crate::host::privileges;
 use crate::identity::Cache;
 use crate::logging::Destination;
 use crate::supervisor;
@@ -29,12 +33,14 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Code> {
         source.overrides.insert("log_file".into(), file.into());
     }
     let loaded = load(&source, Cache::Write)?;
+    become_user(&loaded.settings)?;
     start_logging(&loaded, Destination::Daemon);
     if args.write_pidfile {
         let pidfile = &loaded.settings.pidfile;
         let pid = format!("{}\n", std::process::id());
-        write_atomic(pidfile, pid.as_bytes(), 0o644)
-            .with_context(|| format!("the pidfile {} cannot be written", pidfile.display()))?;
+        if let Err(error) = write_atomic(pidfile, pid.as_bytes(), 0o644) {
+            warn!(pidfile = %pidfile.display(), %error, "The pidfile cannot be written.");
+        }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // One worker for heartbeats and one for bulk; functions run on threads of their own.
@@ -57,10 +63,25 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Code> {
                 _ = interrupt.recv() => {}
             }
         };
-        supervisor::run(loaded, reload, hangups, shutdown).await?;
+        supervisor::run(loaded, reload, hangups, shutdown).await;
         anyhow::Ok(())
     });
     runtime.shutdown_timeout(LEFTOVERS);
     ended?;
     Ok(Code::OK)
+}
+
+/// `user`: before anything is opened, and with all that the daemon writes.
+fn become_user(settings: &Settings) -> anyhow::Result<()> {
+    let drop_ins = settings.config_dir.join("minion.d");
+    let mut dirs = vec![&*settings.pki_dir, &settings.cachedir, &settings.sock_dir];
+    if drop_ins.is_dir() {
+        dirs.push(&drop_ins);
+    }
+    let log = Path::new(&settings.log.file);
+    let logs = log.parent().filter(|dir| dir.ends_with("salt"));
+    dirs.extend(logs);
+    let user = &settings.user;
+    privileges::become_user(user, &dirs)
+        .with_context(|| format!("user: {user}: the daemon cannot run as this account"))
 }

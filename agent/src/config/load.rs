@@ -84,7 +84,7 @@ pub fn load(source: &Source, find_id: FindId<'_>) -> Result<Loaded, Error> {
     let mut warnings = input.warnings;
     warnings.extend(more);
     warnings.extend(input.files.iter().filter_map(|file| planted(file)));
-    warnings.extend(other_user(&settings));
+    warnings.extend(nobody(&settings));
     Ok(Loaded {
         settings,
         warnings,
@@ -114,13 +114,12 @@ fn planted(file: &Path) -> Option<Warning> {
     Some(Warning::new(Some(origin), words))
 }
 
-/// A salt-minion gives its rights up for those of `user`; here the unit decides.
-fn other_user(settings: &Settings) -> Option<Warning> {
-    let us = account::current_name();
-    let other = !settings.user.is_empty() && settings.user != us;
-    other.then(|| {
+/// The daemon cannot give its rights up for an account that is not there.
+fn nobody(settings: &Settings) -> Option<Warning> {
+    let missing = !settings.user.is_empty() && account::find(&settings.user).is_none();
+    missing.then(|| {
         let words = format!(
-            "`user` is {}, and this runs as {us}: set `User=` in the unit instead",
+            "`user` is {}: there is no such account, and the daemon will not start",
             settings.user
         );
         Warning::new(settings.origins.of("user"), words)

@@ -14,3 +14,12 @@ pub fn name_of(uid: Uid) -> String {
         _ => uid.to_string(),
     }
 }
+
+/// The number of an account.
+pub fn find(name: &str) -> Option<Uid> {
+    let found = User::from_name(name).ok().flatten();
+    // Salt names an account that has no name by its number.
+    found
+        .map(|user| user.uid)
+        .or_else(|| (name == current_name()).then(geteuid))
+}

@@ -16,6 +16,7 @@ pub mod net;
 pub mod netlink;
 pub mod perms;
 pub mod pkg;
+pub mod privileges;
 pub mod process;
 pub mod service;
 pub mod shlex;
