@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use salt_wire::channel::handshake::Ticket;
-use salt_wire::channel::trust::{Algorithms, Distrust, Spoken, Trust};
+use salt_wire::channel::trust::{Algorithms, Distrust, Spoken, Standing, Trust};
 use salt_wire::crypto::{EncAlgo, Fingerprint, HashType, PublicKey, SigAlgo};
 use salt_wire::frame::Version;
 use salt_wire::{Map, Value, map};
@@ -127,12 +127,26 @@ impl Masters {
                 None if own.exists() => own,
                 None => self.common_file(),
             };
-            self.write(&file, &ticket.master)?;
             let fingerprint = ticket.master.fingerprint(HashType::default());
-            tracing::info!(master = %address, %fingerprint, standing = ?ticket.standing, file = %file.display(), "The master's key was stored.");
+            match self.write(&file, &ticket.master) {
+                Ok(()) => {
+                    tracing::info!(master = %address, %fingerprint, standing = ?ticket.standing, file = %file.display(), "The master's key was stored.");
+                }
+                // A key that was believed once, at first sight, must be known the next time, and that of a remaster's
+                // candidate is carried on from its file. What else speaks for a key will speak for it again, and
+                // whoever must make room on this machine needs a way in.
+                Err(error) if ticket.standing == Standing::FirstUse || self.candidate.is_some() => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::warn!(master = %address, %error, "The master's key is believed and was not stored.");
+                }
+            }
         }
-        if self.spoken(&ticket.master) != ticket.spoken() {
-            self.remember_spoken(&ticket.master, &ticket.spoken())?;
+        if self.spoken(&ticket.master) != ticket.spoken()
+            && let Err(error) = self.remember_spoken(&ticket.master, &ticket.spoken())
+        {
+            tracing::warn!(master = %address, %error, "What the master can do was not stored.");
         }
         Ok(())
     }

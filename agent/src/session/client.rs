@@ -2,13 +2,16 @@
 //! renewed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use salt_wire::channel::request::{Expected, Requests, needs_authentication};
-use salt_wire::crypto::OsRandom;
+use salt_wire::crypto::{OsRandom, SigAlgo};
+use salt_wire::error::{Error, Reason};
 use salt_wire::{Map, Value};
 use tokio::sync::{Notify, watch};
 
+use super::state::Trouble;
 use super::trouble::told;
 use crate::transport::Pool;
 
@@ -19,6 +22,32 @@ pub(super) struct Live {
     pub(super) keys: Requests,
     /// Counts the keys: a request whose keys are too old waits for a higher one.
     pub(super) generation: u64,
+}
+
+/// Whether the master refuses what is made with the very keys that it gave a moment ago.
+#[derive(Debug, Default)]
+pub(super) struct Refusal {
+    stands: AtomicBool,
+    changed: Notify,
+}
+
+impl Refusal {
+    fn set(&self, stands: bool) {
+        if self.stands.swap(stands, Ordering::AcqRel) != stands {
+            self.changed.notify_one();
+        }
+    }
+
+    /// The trouble that it is, after each change; cancel-safe.
+    pub(super) async fn changed(&self) -> Option<Trouble> {
+        self.changed.notified().await;
+        let detail = "the master lets us in, and refuses requests made with the keys that it has just given: compare \
+                      `date -u` here and there (request_server_ttl bounds the difference)";
+        self.stands.load(Ordering::Acquire).then(|| Trouble {
+            reason: Reason::ClockSkew,
+            detail: detail.to_owned(),
+        })
+    }
 }
 
 /// How long, and how often.
@@ -47,6 +76,7 @@ pub struct Client {
     master: Arc<str>,
     live: watch::Receiver<Option<Live>>,
     stale: Arc<Notify>,
+    refusal: Arc<Refusal>,
     patience: Patience,
 }
 
@@ -58,12 +88,14 @@ impl Client {
         master: &str,
         live: watch::Receiver<Option<Live>>,
         stale: Arc<Notify>,
+        refusal: Arc<Refusal>,
         patience: Patience,
     ) -> Self {
         Self {
             master: master.into(),
             live,
             stale,
+            refusal,
             patience,
         }
     }
@@ -80,7 +112,20 @@ impl Client {
 
     /// Sends a load and gives the decrypted reply.
     pub async fn request(&self, load: Map, patience: Patience) -> Result<Value, RequestError> {
-        self.ask(Arc::new(load), patience, |expected, bytes| {
+        self.ask(Arc::new(load), patience, None, |expected, bytes| {
+            expected.reply(bytes)
+        })
+        .await
+    }
+
+    /// The same, signed with this algorithm or not at all, whatever `minion_sign_messages` says.
+    pub async fn request_signed(
+        &self,
+        load: Arc<Map>,
+        patience: Patience,
+        sign: Option<SigAlgo>,
+    ) -> Result<Value, RequestError> {
+        self.ask(load, patience, Some(sign), |expected, bytes| {
             expected.reply(bytes)
         })
         .await
@@ -88,7 +133,7 @@ impl Client {
 
     /// Sends a `_pillar` load and gives the proven pillar.
     pub async fn pillar(&self, load: Map, patience: Patience) -> Result<Map, RequestError> {
-        self.ask(Arc::new(load), patience, |expected, bytes| {
+        self.ask(Arc::new(load), patience, None, |expected, bytes| {
             expected.pillar(bytes, &mut OsRandom)
         })
         .await
@@ -98,14 +143,19 @@ impl Client {
         &self,
         load: Arc<Map>,
         patience: Patience,
-        open: fn(&Expected, &[u8]) -> Result<T, salt_wire::Error>,
+        sign: Option<Option<SigAlgo>>,
+        open: fn(&Expected, &[u8]) -> Result<T, Error>,
     ) -> Result<T, RequestError> {
         let mut renewed = false;
         let mut tries = 0;
         let mut above = 0;
         loop {
             let live = self.live(above).await?;
-            let (bytes, expected) = encode(live.keys.clone(), load.clone()).await?;
+            let keys = match sign {
+                Some(sign) => live.keys.signing(sign),
+                None => live.keys.clone(),
+            };
+            let (bytes, expected) = encode(keys, load.clone()).await?;
             tries += 1;
             let reply = match live.pool.request(&bytes, patience.timeout).await {
                 Ok(reply) => reply,
@@ -116,7 +166,10 @@ impl Client {
                 .await
                 .map_err(|e| RequestError::Unreachable(e.to_string()))?;
             match opened {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    self.refusal.set(false);
+                    return Ok(value);
+                }
                 Err(error) if needs_authentication(&error) && !renewed => {
                     renewed = true;
                     above = live.generation;
@@ -130,7 +183,12 @@ impl Client {
                         self.stale.notify_one();
                     }
                 }
-                Err(error) => return Err(RequestError::Refused(told(&error))),
+                Err(error) => {
+                    if matches!(&error, Error::Refused { answer, .. } if answer == BAD_LOAD) {
+                        self.refusal.set(true);
+                    }
+                    return Err(RequestError::Refused(told(&error)));
+                }
             }
         }
     }
@@ -147,6 +205,9 @@ impl Client {
         }
     }
 }
+
+/// A master's words for a request that it does not take.
+const BAD_LOAD: &str = "bad load";
 
 async fn encode(keys: Requests, load: Arc<Map>) -> Result<(Vec<u8>, Expected), RequestError> {
     let work = move || {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use salt_wire::Value;
 use salt_wire::channel::handshake::{Handshake, Terms, Ticket};
 use salt_wire::channel::publish::{Publications, Received, key_may_be_old};
 use salt_wire::channel::request::Requests;
@@ -12,13 +13,14 @@ use salt_wire::crypto::{HashType, OsRandom};
 use salt_wire::error::Reason;
 use salt_wire::frame::{MAX_PUBLICATION, MAX_REPLY};
 use salt_wire::zmtp::{Heartbeat, Limits, Role};
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::backoff::random;
 use super::beside::{Answer, LOOKUP, ask_in, dead, moved, renewal};
-use super::client::Live;
+use super::client::{Live, Refusal};
 use super::state::{Effect, Event, Pause, State, Trouble, step};
 use super::trouble::{told, trouble};
 use super::{Arrived, Credentials, Options, Persistence, Status};
@@ -31,6 +33,8 @@ const MOST_HELD: usize = 1000;
 const MOST_HELD_BYTES: usize = 64 << 20;
 /// When new keys did not help, nobody asks for newer ones before this: noise must not become a storm.
 const RENEWAL_REST: Duration = Duration::from_secs(10);
+/// A publication that cannot be handed on within this time is dropped.
+const TAKEN_WITHIN: Duration = Duration::from_secs(1);
 /// How often idle request connections are looked through.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -46,6 +50,7 @@ pub(super) struct Driver {
     pub(super) status: watch::Sender<Status>,
     pub(super) live: watch::Sender<Option<Live>>,
     pub(super) stale: Arc<Notify>,
+    pub(super) refusal: Arc<Refusal>,
     pub(super) now: Connected,
     /// The trouble that was logged last: the same one at each try would fill the log of a machine whose master
     /// is away for days.
@@ -142,7 +147,9 @@ impl Driver {
             status.state = state.clone();
             status.peer = peer;
             if state.is_ready() {
-                status.trouble = None;
+                if !before.is_ready() {
+                    status.trouble = None;
+                }
             } else if detail.is_some() {
                 status.trouble = detail;
             }
@@ -241,6 +248,10 @@ impl Driver {
         {
             // Salt gives up here. We do not, but say that the operator's patience is over.
             trouble.detail += &format!(" (retry_dns_count {most} is used up; still trying)");
+            if self.now.dns_failures == most.max(1) {
+                // Only the first trouble of a kind is logged by itself.
+                self.said = None;
+            }
         }
         Event::Failed(trouble)
     }
@@ -433,7 +444,7 @@ impl Driver {
             &*dial,
             options.connect_timeout,
         );
-        let stale = self.stale.clone();
+        let (stale, refusal) = (self.stale.clone(), self.refusal.clone());
         let dead = dead(
             &pool,
             self.options.alive_interval,
@@ -466,6 +477,15 @@ impl Driver {
                         continue;
                     }
                     Event::KeysStale
+                }
+                trouble = refusal.changed() => {
+                    // Publications still come, and an operator who mends the clock needs them.
+                    match &trouble {
+                        Some(trouble) => warn!(reason = %trouble.reason, "{}", trouble.detail),
+                        None => info!("The master takes our requests again."),
+                    }
+                    self.status.send_modify(|status| status.trouble = trouble);
+                    continue;
                 }
                 _ = sweep.tick() => {
                     pool.sweep();
@@ -504,8 +524,19 @@ impl Driver {
                     master: self.name.clone(),
                     load: publication.load,
                 };
-                if self.jobs.send(arrived).await.is_err() {
-                    debug!("Nobody takes publications any more.");
+                // A burst waits here for its turn; but nobody who is stuck may keep us from answering PINGs.
+                match self.jobs.send_timeout(arrived, TAKEN_WITHIN).await {
+                    Ok(()) => {}
+                    Err(SendTimeoutError::Closed(_)) => {
+                        debug!("Nobody takes publications any more.");
+                    }
+                    Err(SendTimeoutError::Timeout(dropped)) => {
+                        let jid = dropped.load.get("jid").and_then(Value::as_str);
+                        error!(
+                            jid,
+                            "Too many publications wait already; this one is dropped."
+                        );
+                    }
                 }
                 None
             }

@@ -22,6 +22,7 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod way;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,10 +37,13 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
+pub use beside::MAX_ANSWER;
+use client::Refusal;
 pub use client::{Client, Patience, RequestError};
 pub use options::Options;
 pub use state::{State, Trouble};
 pub use trouble::{told, trouble};
+pub use way::{dial, resolver};
 
 use crate::config::MasterAddress;
 use crate::transport::{BoxFuture, Dial, Resolve};
@@ -85,7 +89,7 @@ pub struct Status {
     pub version: Option<Version>,
     /// Fingerprint of its key, once it is believed.
     pub fingerprint: Option<Fingerprint>,
-    /// What keeps it from being ready.
+    /// What keeps it from being ready, or from being of use although it is.
     pub trouble: Option<Trouble>,
 }
 
@@ -136,7 +140,8 @@ impl Session {
             timeout: setup.options.request_timeout,
             tries: setup.options.request_tries,
         };
-        let client = Client::new(&name, live, stale.clone(), patience);
+        let refusal = Arc::new(Refusal::default());
+        let client = Client::new(&name, live, stale.clone(), refusal.clone(), patience);
         let driver = driver::Driver {
             address: setup.address.clone(),
             name: name.clone(),
@@ -149,6 +154,7 @@ impl Session {
             status: status_in,
             live: live_in,
             stale,
+            refusal,
             now: driver::Connected::default(),
             said: None,
         };

@@ -103,7 +103,8 @@ impl Options {
                 },
             },
             sign: settings.crypto.minion_sign_messages,
-            pool: 4,
+            // Two connections cannot have the same two ends.
+            pool: if net.source_ret_port == 0 { 4 } else { 1 },
             renew_jitter: RENEW_JITTER.min(auth.random_reauth_delay),
             request_timeout: net.request_timeout.max(second),
             request_tries: net.request_tries.max(1),

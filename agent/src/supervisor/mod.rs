@@ -16,15 +16,17 @@ mod control;
 mod credentials;
 mod crew;
 mod drain;
+#[cfg(debug_assertions)]
+mod fault;
 mod links;
 mod remaster;
 mod remaster_files;
 mod services;
 mod sessions;
+mod signing;
 mod welcome;
 
 use std::future::Future;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -54,22 +56,6 @@ const WAITING: usize = 1000;
 const GRACE: Duration = Duration::from_millis(120);
 /// And this long to write its return after it was told to end.
 const LAST_WORDS: Duration = Duration::from_millis(60);
-
-/// Why the daemon cannot run at all. Whatever can be mended while it runs is no such thing.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// A directory of ours cannot be used.
-    #[error("{what} cannot be used")]
-    Directory {
-        /// Which, with its path.
-        what: String,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// There is no thread or no socket to be had.
-    #[error("the daemon cannot be started")]
-    Start(#[source] io::Error),
-}
 
 /// What all parts of the daemon share.
 pub struct Daemon {
@@ -168,17 +154,18 @@ fn context(
 /// Reads the configuration anew: at SIGHUP, and when a remaster has changed it.
 pub type Reload = dyn Fn() -> Result<Loaded, config::Error> + Send + Sync;
 
-/// Runs the daemon until `shutdown` comes; `hangups` gives one item for each SIGHUP.
+/// Runs the daemon until `shutdown` comes; `hangups` gives one item for each SIGHUP. Nothing that can be mended while
+/// it runs keeps it from running: a full disk, a key that cannot be read, a master that is not there.
 pub async fn run(
     loaded: Loaded,
     reload: Arc<Reload>,
     mut hangups: mpsc::Receiver<()>,
     shutdown: impl Future<Output = ()>,
-) -> Result<(), RunError> {
+) {
     let started = Instant::now();
     let pulses = Arc::new(Pulses::default());
     let (sender, publications) = mpsc::channel(WAITING);
-    let daemon = build(loaded, started)?;
+    let daemon = build(loaded, started);
     let settings = daemon.settings();
     let collect = daemon.clone();
     // Beside the connections: neither waits for the other.
@@ -232,10 +219,9 @@ pub async fn run(
         waiting = daemon.dispatcher.spool().stats().waiting,
         "Stopped."
     );
-    Ok(())
 }
 
-/// Lets jobs end, then makes them.
+/// Lets jobs end, then makes them; what the disk did not take gets its last chance.
 fn finish(daemon: &Daemon) {
     let jobs = daemon.dispatcher.jobs();
     if !jobs.close(GRACE) {
@@ -244,6 +230,7 @@ fn finish(daemon: &Daemon) {
             warn!("Some jobs did not end in time.");
         }
     }
+    daemon.dispatcher.spool().settle();
 }
 
 fn report(loaded: &Loaded) {
@@ -260,18 +247,12 @@ fn report(loaded: &Loaded) {
     }
 }
 
-fn build(loaded: Loaded, started: Instant) -> Result<Arc<Daemon>, RunError> {
+fn build(loaded: Loaded, started: Instant) -> Arc<Daemon> {
     let settings = Arc::new(loaded.settings);
-    let usable = |what: &str, path: &std::path::Path| {
-        let what = format!("{what} {}", path.display());
-        move |source| RunError::Directory { what, source }
-    };
     let limits = (&settings.agent.spool).into();
-    let spool_dir = settings.cachedir.join("spool");
-    let spool = Spool::open(&spool_dir, limits).map_err(usable("the spool", &spool_dir))?;
+    let spool = Spool::open(&settings.cachedir.join("spool"), limits);
     let most = dispatch::most_jobs(&settings);
-    let jobs = Jobs::open(&settings.cachedir, most, settings.jobs.queue_hwm)
-        .map_err(usable("the cache directory", &settings.cachedir))?;
+    let jobs = Jobs::open(&settings.cachedir, most, settings.jobs.queue_hwm);
     let (jobs, links) = (Arc::new(jobs), Arc::new(Links::default()));
     let services = Arc::new(Services::new(jobs.clone(), links.clone()));
     let facts = Arc::new(Facts::new(Map::new(), Map::new()));
@@ -279,7 +260,7 @@ fn build(loaded: Loaded, started: Instant) -> Result<Arc<Daemon>, RunError> {
     let host = Host::real();
     let base = context(&settings, &host, &facts, &services);
     let dispatcher = Dispatcher::new(base, links.clone(), jobs, Arc::new(spool));
-    Ok(Arc::new(Daemon {
+    Arc::new(Daemon {
         pair: Arc::new(Pair::of(&settings)),
         warnings: Mutex::new(loaded.warnings.iter().map(ToString::to_string).collect()),
         settings: RwLock::new(settings),
@@ -295,7 +276,7 @@ fn build(loaded: Loaded, started: Instant) -> Result<Arc<Daemon>, RunError> {
         once: welcome::Once::default(),
         schedule,
         remaster: Mutex::new("steady".to_owned()),
-    }))
+    })
 }
 
 /// Hands publications to the dispatcher, once grains and pillar are there to target by.
@@ -324,6 +305,9 @@ async fn periodic(daemon: Arc<Daemon>) {
     loop {
         minute.tick().await;
         minutes += 1;
+        let shared = daemon.clone();
+        // Its outcome is in the spool's numbers.
+        drop(tokio::task::spawn_blocking(move || shared.dispatcher.spool().settle()).await);
         let settings = daemon.settings();
         let due = |every: Duration| {
             let every = every.as_secs() / 60;

@@ -18,12 +18,11 @@ use super::links::Links;
 use crate::config::{MasterAddress, MasterType, Settings};
 use crate::context::Facts;
 use crate::keys;
-use crate::notify::Pulses;
+use crate::notify::{Pulse, Pulses};
 use crate::session::backoff::{Backoff, random};
 use crate::session::masters::Failover;
 use crate::session::{self, Arrived, Options, Persistence, Session, Setup, Status};
-use crate::transport::tcp::{self, KeepAlive, Source, Tcp};
-use crate::transport::{Dial, Pool, Resolve, resolve};
+use crate::transport::{Dial, Pool, Resolve};
 
 /// What attends a session from the day it is opened: sends returns, greets the master when it is ready.
 pub(super) type Attend = Arc<dyn Fn(&Session) -> JoinHandle<()> + Send + Sync>;
@@ -81,11 +80,8 @@ impl Sessions {
     pub(super) fn new(parts: Parts) -> Self {
         let settings = parts.settings;
         Self {
-            dial: Arc::new(dial(&settings)),
-            resolve: Arc::new(resolve::System {
-                ipv6: settings.net.ipv6,
-                servers: settings.agent.nameservers.clone(),
-            }),
+            dial: Arc::new(session::dial(&settings)),
+            resolve: Arc::new(session::resolver(&settings)),
             settings,
             pair: parts.pair,
             links: parts.links,
@@ -151,7 +147,7 @@ impl Sessions {
             dial: self.dial.clone(),
             resolve: self.resolve.clone(),
             jobs: self.jobs.clone(),
-            beside: Box::pin(pulse.run()),
+            beside: Box::pin(beside(pulse)),
         });
         let status = session.status();
         self.links.add(&session, rank);
@@ -345,47 +341,15 @@ impl Sessions {
     }
 }
 
+/// Lives in a session's own task.
+async fn beside(pulse: Pulse) {
+    #[cfg(debug_assertions)]
+    tokio::join!(pulse.run(), super::fault::hang_when_asked());
+    #[cfg(not(debug_assertions))]
+    pulse.run().await;
+}
+
 /// Between looks at the first master, when neither interval is set.
 const FAILBACK_PAUSE: Duration = Duration::from_secs(30);
 /// For one look.
 const PROBE: Duration = Duration::from_secs(5);
-
-fn dial(settings: &Settings) -> Tcp {
-    let net = &settings.net;
-    let seconds = |time: Option<Duration>| time.and_then(|t| u32::try_from(t.as_secs()).ok());
-    Tcp {
-        keep_alive: net.keepalive.then(|| KeepAlive {
-            idle: seconds(net.keepalive_idle),
-            count: net.keepalive_count,
-            interval: seconds(net.keepalive_interval),
-        }),
-        source: Source {
-            address: source_address(settings),
-            publish_port: net.source_publish_port,
-            ret_port: net.source_ret_port,
-        },
-        user_timeout: Some(settings.agent.dead_after),
-    }
-}
-
-/// `source_interface_name` before `source_address`, as Salt has it.
-fn source_address(settings: &Settings) -> Option<IpAddr> {
-    let net = &settings.net;
-    if let Some(name) = &net.source_interface {
-        match tcp::interface_address(name, net.ipv6) {
-            Ok(address) => return Some(address),
-            Err(error) => warn!(%error, "The system chooses the source address."),
-        }
-    }
-    let text = net.source_address.as_deref()?;
-    match text.parse() {
-        Ok(address) => Some(address),
-        Err(_) => {
-            warn!(
-                source_address = text,
-                "This is no IP address: the system chooses the source address."
-            );
-            None
-        }
-    }
-}

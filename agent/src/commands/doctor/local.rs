@@ -114,7 +114,9 @@ pub(super) fn key(settings: &Settings) -> (Option<Arc<PrivateKey>>, Finding) {
         }
         Err(error) => (
             None,
-            Finding::failed("key", told(&error)).reason(Reason::KeysUnusable),
+            Finding::failed("key", told(&error))
+                .reason(Reason::KeysUnusable)
+                .hint("mend the file that is named, or move it away to get a new key"),
         ),
     }
 }

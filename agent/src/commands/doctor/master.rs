@@ -17,9 +17,8 @@ use salt_wire::zmtp::{Limits, Role};
 use super::Finding;
 use crate::config::{MasterAddress, Settings};
 use crate::keys::Masters;
-use crate::session::{told, trouble};
-use crate::transport::resolve::System;
-use crate::transport::tcp::{Source, Tcp};
+use crate::session::{self, told, trouble};
+use crate::transport::tcp::Tcp;
 use crate::transport::{Error, Link, Port, Resolve};
 
 const PUBLISH_PORT: u16 = 4505;
@@ -59,22 +58,15 @@ pub(super) async fn look(
     findings.into_iter().map(|f| f.of(address)).collect()
 }
 
+/// From where the daemon's connections come; not from its very ports, on which it may be connected itself.
 fn dial(settings: &Settings) -> Tcp {
-    let source = settings.net.source_address.as_ref();
-    Tcp {
-        source: Source {
-            address: source.and_then(|text| text.parse().ok()),
-            ..Source::default()
-        },
-        ..Tcp::default()
-    }
+    let mut tcp = session::dial(settings);
+    (tcp.source.publish_port, tcp.source.ret_port) = (0, 0);
+    tcp
 }
 
 async fn resolve(settings: &Settings, address: &MasterAddress) -> Result<Vec<IpAddr>, Error> {
-    let system = System {
-        ipv6: settings.net.ipv6,
-        servers: Vec::new(),
-    };
+    let system = session::resolver(settings);
     Ok(system.resolve(&address.host).await?.addresses)
 }
 
@@ -165,10 +157,9 @@ impl Way {
         let terms = match terms(settings, &masters, address, key) {
             Ok(terms) => terms,
             Err(words) => {
-                return (
-                    Finding::failed("auth", words).reason(Reason::KeysUnusable),
-                    None,
-                );
+                let advice = hint(Reason::KeysUnusable, address, address.port);
+                let finding = Finding::failed("auth", words).reason(Reason::KeysUnusable);
+                return (finding.hint(advice), None);
             }
         };
         let mut handshake = Handshake::new(terms, &mut OsRandom);
@@ -177,13 +168,18 @@ impl Way {
             let request = match handshake.request(&mut OsRandom) {
                 Ok(request) => request,
                 Err(error) => {
+                    let advice = hint(Reason::BadAlgorithm, address, address.port);
                     let finding = Finding::failed("auth", told(&error));
-                    return (finding.reason(Reason::BadAlgorithm), None);
+                    return (finding.reason(Reason::BadAlgorithm).hint(advice), None);
                 }
             };
-            let reply = match link.request(&request, self.patience).await {
+            let asked = link.request_within(session::MAX_ANSWER, &request, self.patience);
+            let reply = match asked.await {
                 Ok(reply) => reply,
-                Err(error) => return (transport("auth", &error, Port::Request), None),
+                Err(error) => {
+                    let advice = hint(reason_of(&error, Port::Request), address, address.port);
+                    return (transport("auth", &error, Port::Request).hint(advice), None);
+                }
             };
             match handshake.reply(&reply, &mut OsRandom) {
                 Outcome::TryAgain { .. } => {}
@@ -201,7 +197,8 @@ impl Way {
             }
         }
         let finding = Finding::failed("auth", "the master takes none of our algorithms");
-        (finding.reason(Reason::BadAlgorithm), None)
+        let advice = hint(Reason::BadAlgorithm, address, address.port);
+        (finding.reason(Reason::BadAlgorithm).hint(advice), None)
     }
 
     /// A request that only an accepted minion with a right clock gets answered.
@@ -227,9 +224,13 @@ impl Way {
             Ok(encoded) => encoded,
             Err(error) => return failed(told(&error)),
         };
-        let reply = match link.request(&bytes, self.patience).await {
+        let asked = link.request_within(session::MAX_ANSWER, &bytes, self.patience);
+        let reply = match asked.await {
             Ok(reply) => reply,
-            Err(error) => return transport("round-trip", &error, Port::Request),
+            Err(error) => {
+                return transport("round-trip", &error, Port::Request)
+                    .hint("try again; salt-master's log may say what keeps its workers");
+            }
         };
         let took = begun.elapsed().as_millis();
         match expected.reply(&reply) {
