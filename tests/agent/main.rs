@@ -14,15 +14,21 @@ macro_rules! on_each_release {
     };
 }
 
+mod account;
 mod adopt;
+mod disk;
 mod doctor;
 mod files;
 mod functions;
 mod highstate;
+mod hostile;
 mod jobs;
 mod join;
 mod masters;
+mod names;
 mod operator;
+mod publications;
+mod returns;
 mod targets;
 mod upkeep;
 

@@ -5,9 +5,9 @@ use std::fs;
 use harness::{Agent, Master, Release};
 
 /// One release is enough: who is next is ours to decide, not the master's.
-const RELEASE: Release = Release::V3006;
+pub(crate) const RELEASE: Release = Release::V3006;
 
-fn pair() -> (Master, Master) {
+pub(crate) fn pair() -> (Master, Master) {
     let first = Master::of(RELEASE).auto_accept().start();
     let mut second = Master::of(RELEASE).auto_accept().prepare();
     fs::create_dir_all(second.pki_dir()).unwrap();
@@ -18,7 +18,7 @@ fn pair() -> (Master, Master) {
     (first, second)
 }
 
-fn answers(master: &Master, id: &str) -> bool {
+pub(crate) fn answers(master: &Master, id: &str) -> bool {
     master.salt(&[id, "test.ping"])[id] == true
 }
 

@@ -49,6 +49,11 @@ fn a_restarted_master_is_served_again(release: Release) {
 
 fn a_hung_master_is_noticed(release: Release) {
     let (master, mut agent) = joined(release, "watchful");
+    // One that would wait for long, but asks the request port now and then.
+    let asking =
+        "master_alive_interval: 1\nauth_timeout: 2\nagent: {trust: first-use, dead_after: 10m}";
+    let mut asking = Agent::start("asking", &master.address.to_string(), asking);
+    asking.wait_ready();
     master.freeze();
     let since = Instant::now();
     agent.wait_state(20, "lost", "");
@@ -57,8 +62,10 @@ fn a_hung_master_is_noticed(release: Release) {
         "{:?}",
         since.elapsed()
     );
+    asking.wait_state(20, "lost", "timeout");
     master.thaw();
     agent.wait_state(60, "ready", "");
+    asking.wait_state(60, "ready", "");
     assert_eq!(master.salt(&["watchful", "test.ping"])["watchful"], true);
 }
 
