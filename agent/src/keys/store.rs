@@ -131,10 +131,16 @@ impl Store {
     }
 
     fn make_dir(&self) -> Result<(), KeyError> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.dir)
+        // As Salt does it: those above stay open, since the account of `user` must get through them.
+        let above = self.dir.parent().map_or(Ok(()), fs::create_dir_all);
+        let own = || {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&self.dir)
+        };
+        above
+            .and_then(|()| own())
             .map_err(|cause| write_error(&self.dir, cause))?;
         self.give(&self.dir)
     }
