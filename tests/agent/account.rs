@@ -43,7 +43,7 @@ fn the_daemon_runs_as_the_account_that_is_named() {
     assert_eq!(of("Uid:"), [nobody.uid.as_raw(); 4], "{status}");
     assert_eq!(of("Gid:"), [nobody.gid.as_raw(); 4], "{status}");
     assert!(!of("Groups:").contains(&0), "{status}");
-    let answer = master.salt(&["humble", "cmd.run", "id -un"]);
+    let answer = master.salt(&["humble", "cmd.run", "id -un", "shell=/bin/sh"]);
     assert_eq!(answer["humble"], "nobody");
     let key = agent.dir().join("etc/salt/pki/minion/minion.pem");
     let key = key.metadata().unwrap();
