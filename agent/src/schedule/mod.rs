@@ -182,6 +182,23 @@ impl Schedule {
                     state.jobs.extend(jobs.clone());
                 }
             }
+            "postpone_job" | "skip_job" => {
+                if let Some(Value::Map(job)) = state.jobs.get_mut(name.as_str()) {
+                    let mut point = |key: &str, time: &str| {
+                        let point = map! {"time" => text(time), "time_fmt" => text("time_fmt")};
+                        let points = job.entry(key.into()).or_insert(Value::List(Vec::new()));
+                        if let Value::List(points) = points {
+                            points.push(point.into());
+                        }
+                    };
+                    point("skip_explicit", "time");
+                    if func == "postpone_job" {
+                        point("run_explicit", "new_time");
+                    }
+                }
+                // As Salt: known until the minion starts anew.
+                changes = false;
+            }
             "run_job" => {
                 state.explicit.push(name);
                 changes = false;

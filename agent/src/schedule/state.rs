@@ -32,6 +32,8 @@ struct Memory {
     /// The point in time of `when` that still waits for its run.
     armed: Option<bool>,
     last_run: Option<DateTime>,
+    /// The next point to which a run was postponed.
+    postponed: Option<DateTime>,
     skipped: Option<(&'static str, DateTime)>,
     error: Option<String>,
 }
@@ -70,7 +72,7 @@ impl Clock {
                 continue;
             }
             let memory = self.jobs.entry(name.to_owned()).or_default();
-            if memory.job != *job {
+            if !alike(&memory.job, job) {
                 // Written anew: what was learned of the old one does not count. It has run before, though.
                 let ran = memory.last_run.is_some();
                 *memory = Memory {
@@ -107,7 +109,11 @@ impl Clock {
 
     /// The earliest time at which any job may be due.
     pub fn earliest(&self) -> Option<DateTime> {
-        self.jobs.values().filter_map(|m| m.splay.or(m.next)).min()
+        let times = self.jobs.values();
+        times
+            .flat_map(|m| [m.splay.or(m.next), m.postponed])
+            .flatten()
+            .min()
     }
 
     /// What `schedule.job_status` adds to a job.
@@ -138,6 +144,21 @@ impl Clock {
         }
         status
     }
+}
+
+/// Points in time at which a job runs besides, or does not run.
+const EXPLICIT: [&str; 2] = ["run_explicit", "skip_explicit"];
+
+/// Whether what was learned of one job counts for the other.
+fn alike(a: &Map, b: &Map) -> bool {
+    let plain = |job: &Map| -> Map {
+        let mut job = job.clone();
+        for key in EXPLICIT {
+            job.shift_remove(key);
+        }
+        job
+    };
+    plain(a) == plain(b)
 }
 
 /// Where `when` may find names for points in time.
@@ -195,6 +216,10 @@ impl Look<'_> {
             return None;
         }
         let mut run = self.reached(memory, interval.is_some(), random);
+        let postponed = memory.postponed.take().filter(|at| *at <= self.now);
+        run |= postponed.is_some();
+        let points = self.explicit("run_explicit");
+        memory.postponed = points.into_iter().filter(|at| *at > self.now).min();
         let mut fun = ["function", "func", "fun"]
             .iter()
             .find_map(|k| self.get(k))
@@ -242,6 +267,17 @@ impl Look<'_> {
             memory.splay = None;
         }
         run.then_some(fun)
+    }
+
+    /// The points in time of `run_explicit` or `skip_explicit`.
+    fn explicit(&self, key: &str) -> Vec<DateTime> {
+        let points = self.get(key).and_then(Value::as_list).unwrap_or_default();
+        let parse = |point: &Value| {
+            let format = point.get("time_fmt").and_then(Value::as_str);
+            let format = format.unwrap_or("%Y-%m-%dT%H:%M:%S");
+            times::parse_as(point.get("time")?.as_str()?, format)
+        };
+        points.iter().filter_map(parse).collect()
     }
 
     fn get(&self, key: &str) -> Option<&Value> {
@@ -414,6 +450,10 @@ impl Look<'_> {
             && self.inside(range)?
         {
             skip("in_skip_range")?;
+        }
+        let mut skipped = self.explicit("skip_explicit").into_iter();
+        if skipped.any(|at| at <= self.now && self.now <= at + LATE) {
+            skip("skip_explicit")?;
         }
         if let Some(until) = self.get("until")
             && self.moment(until)? <= self.now

@@ -33,6 +33,16 @@ fn times(job: Map, seconds: i64) -> Vec<i64> {
 }
 
 #[test]
+fn a_run_is_postponed_or_skipped() {
+    let at = |time: &str| Value::List(vec![map! {"time" => time}.into()]);
+    let mut job = map! {"function" => "f", "cron" => "* * * * *"};
+    job.insert("skip_explicit".into(), at("2026-11-21T05:01:00"));
+    assert_eq!(times(job.clone(), 125), [120]);
+    job.insert("run_explicit".into(), at("2026-11-21T05:01:30"));
+    assert_eq!(times(job, 125), [90, 120]);
+}
+
+#[test]
 fn intervals_run_at_the_start_and_then_regularly() {
     assert_eq!(
         times(map! {"function" => "f", "seconds" => 10}, 35),
