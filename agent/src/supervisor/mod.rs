@@ -16,6 +16,7 @@ mod control;
 mod credentials;
 mod crew;
 mod drain;
+mod events;
 #[cfg(debug_assertions)]
 mod fault;
 mod links;
@@ -189,6 +190,7 @@ pub async fn run(
     let pump = tokio::spawn(pump(daemon.clone(), publications));
     let periodic = tokio::spawn(periodic(daemon.clone()));
     let scheduler = tokio::spawn(scheduler(daemon.clone()));
+    let heed = tokio::spawn(events::heed(daemon.clone(), daemon.services.listen()));
     tokio::pin!(shutdown);
     let beat = pulse.run();
     tokio::pin!(beat);
@@ -208,7 +210,7 @@ pub async fn run(
     info!("Stopping.");
     daemon.notify.stopping();
     crew.rest();
-    for task in [mover, pump, periodic, scheduler] {
+    for task in [mover, pump, periodic, scheduler, heed] {
         task.abort();
     }
     let last = daemon.clone();

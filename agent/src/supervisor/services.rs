@@ -1,10 +1,11 @@
 //! The daemon as running functions see it: jobs, facts, and services by name.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use salt_wire::Map;
-use tracing::{debug, info};
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
 
 use super::links::Links;
 use crate::context::{Context, Error, Master, Minion, Result};
@@ -21,7 +22,15 @@ pub struct Services {
     handlers: RwLock<BTreeMap<String, Handler>>,
     /// One refresh at a time: two would overtake each other.
     refreshing: Mutex<()>,
+    /// Events of the minion's own bus, on their way to whoever heeds them.
+    events: OnceLock<mpsc::Sender<Event>>,
 }
+
+/// An event of the minion's own bus: its tag and data.
+pub(super) type Event = (String, Map);
+
+/// How many events may wait to be heeded.
+const WAITING: usize = 256;
 
 impl Services {
     /// Services over these jobs and masters.
@@ -31,6 +40,7 @@ impl Services {
             links,
             handlers: RwLock::default(),
             refreshing: Mutex::new(()),
+            events: OnceLock::new(),
         }
     }
 
@@ -43,8 +53,17 @@ impl Services {
         handlers.insert(name.to_owned(), handler);
     }
 
+    /// The events that functions fire from now on; for one listener.
+    pub(super) fn listen(&self) -> mpsc::Receiver<Event> {
+        let (sender, events) = mpsc::channel(WAITING);
+        if self.events.set(sender).is_err() {
+            warn!("Events of the minion's own bus have a listener already.");
+        }
+        events
+    }
+
     /// The masters that shall hear of us.
-    fn ready(&self) -> Vec<Arc<dyn Master>> {
+    pub(super) fn ready(&self) -> Vec<Arc<dyn Master>> {
         let all = self.links.all().into_iter();
         let ready = all.filter(|(_, link)| link.status.borrow().state.is_ready());
         ready
@@ -113,7 +132,12 @@ impl Minion for Services {
     }
 
     fn fire(&self, tag: &str, data: Map) {
-        debug!(tag, ?data, "Event on the minion's own bus.");
+        debug!(tag, "Event on the minion's own bus.");
+        if let Some(events) = self.events.get()
+            && let Err(error) = events.try_send((tag.to_owned(), data))
+        {
+            warn!(tag, %error, "Too many events on the minion's own bus; this one is lost.");
+        }
     }
 
     fn service(&self, name: &str, request: Map) -> Result {
