@@ -8,6 +8,7 @@ pub mod merge;
 pub mod python;
 pub mod signature;
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use salt_wire::{Map, Value};
@@ -39,6 +40,20 @@ pub struct Context {
     pub functions: Arc<dyn Functions>,
     /// The daemon around us; in `salt-agent call` a stand-in that serves what a single call can.
     pub minion: Arc<dyn Minion>,
+}
+
+impl Context {
+    /// The options as functions return them: with grains and pillar, as a running minion's have.
+    pub fn opts(&self) -> Map {
+        let mut opts = self.settings.opts.clone();
+        opts.insert("grains".into(), self.facts.grains().as_ref().clone().into());
+        opts.insert("pillar".into(), self.facts.pillar().as_ref().clone().into());
+        let file = opts.get("conf_file").and_then(Value::as_str);
+        if let Some(dir) = file.and_then(|f| Path::new(f).parent()) {
+            opts.insert("config_dir".into(), dir.display().to_string().into());
+        }
+        opts
+    }
 }
 
 /// Requests to the master that the job came from, sent and answered in the caller's thread.

@@ -104,7 +104,7 @@ impl Dispatcher {
     }
 
     /// Takes one publication; true when it is for this minion and new. Returns as soon as its thread runs.
-    pub fn submit(&self, publication: Publication) -> bool {
+    pub fn submit(&self, mut publication: Publication) -> bool {
         let load = &publication.load;
         if ["tgt", "jid", "fun", "arg"]
             .iter()
@@ -120,6 +120,12 @@ impl Dispatcher {
         if !Target::of(&base).matches_load(load) {
             return false;
         }
+        // What a minion of 3008 notes about resources that it manages for others; we manage none.
+        let load = &mut publication.load;
+        load.insert("resource_targets".into(), Value::List(Vec::new()));
+        load.insert("pure_resource_target".into(), false.into());
+        load.insert("minion_is_target".into(), true.into());
+        let load = &publication.load;
         if jid(load) != "req" && self.inner.jobs.seen(jid(load)) {
             debug!(jid = jid(load), "This job came already.");
             return false;

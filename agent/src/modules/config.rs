@@ -33,7 +33,7 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "config.items",
         "",
-        |ctx, _| Ok(ctx.settings.opts.clone().into()),
+        |ctx, _| Ok(ctx.opts().into()),
         "Return the whole configuration of this minion.",
         "salt '*' config.items"
     ),

@@ -186,19 +186,38 @@ fn gzip(args: &Args) -> Result<Option<i64>> {
     }
 }
 
-fn no_path_templates(args: &Args) -> Result<()> {
-    if args.flag("template") {
-        return Err(Error::execution(
-            "templates in file names are not rendered here: give the rendered path and dest, without template=",
-        ));
+/// Path and destination, rendered when `template` asks for that.
+fn path_and_dest(ctx: &Context, args: &Args, env: &str) -> Result<(String, String)> {
+    let names = (args.text("path")?, args.text("dest")?);
+    if !args.flag("template") {
+        return Ok(names);
     }
-    Ok(())
+    let engine = args.text("template")?;
+    if engine != "jinja" {
+        return Err(Error::execution(format!(
+            "Attempted to render file paths with unavailable engine {engine}"
+        )));
+    }
+    let files = FileClient::new(ctx);
+    let render = |text: &str| {
+        let source = crate::render::Source {
+            text,
+            path: None,
+            saltenv: env,
+            sls: None,
+            variables: &args.extra,
+            files: &files,
+        };
+        crate::render::template(ctx, &source)
+            .map_err(|e| Error::execution(format!("Failed to render file path with error: {e}")))
+    };
+    Ok((render(&names.0)?, render(&names.1)?))
 }
 
 fn get_file(ctx: &Context, args: &Args) -> Result {
-    no_path_templates(args)?;
     let client = FileClient::new(ctx);
-    let (path, env) = (args.text("path")?, saltenv(ctx, args)?);
+    let env = saltenv(ctx, args)?;
+    let (path, dest) = path_and_dest(ctx, args, &env)?;
     if SaltUrl::parse(&path).is_none() {
         return if Path::new(&path).is_file() {
             Err(Error::invocation(format!("Unsupported path: {path}")))
@@ -209,7 +228,6 @@ fn get_file(ctx: &Context, args: &Args) -> Result {
     if client.hash_file(&path, &env)?.is_none() {
         return Ok("".into());
     }
-    let dest = args.text("dest")?;
     let dest = (!dest.is_empty()).then(|| Path::new(&dest));
     let got = client.get_file(&path, dest, args.flag("makedirs"), &env, gzip(args)?)?;
     Ok(place(got))
@@ -246,13 +264,9 @@ fn get_url(ctx: &Context, args: &Args) -> Result {
 }
 
 fn get_dir(ctx: &Context, args: &Args) -> Result {
-    no_path_templates(args)?;
-    let made = FileClient::new(ctx).get_dir(
-        &args.text("path")?,
-        &args.text("dest")?,
-        &saltenv(ctx, args)?,
-        gzip(args)?,
-    )?;
+    let env = saltenv(ctx, args)?;
+    let (path, dest) = path_and_dest(ctx, args, &env)?;
+    let made = FileClient::new(ctx).get_dir(&path, &dest, &env, gzip(args)?)?;
     Ok(made.into())
 }
 

@@ -3,7 +3,7 @@
 use salt_wire::{Map, Value, map};
 
 use super::{Function, row};
-use crate::context::{Args, Context, Error, Result};
+use crate::context::{Args, Context, Result};
 use crate::host::env;
 
 /// The rows of `event`.
@@ -36,7 +36,11 @@ fn fire(ctx: &Context, args: &Args) -> Result {
         Value::Map(data) => data.clone(),
         _ => return Ok(false.into()),
     };
-    ctx.minion.fire(&args.text("tag")?, data);
+    let tag = args.text("tag")?;
+    if tag.is_empty() {
+        return Ok(false.into());
+    }
+    ctx.minion.fire(&tag, data);
     Ok(true.into())
 }
 
@@ -107,9 +111,6 @@ fn send(ctx: &Context, args: &Args) -> Result {
         data.extend(own.clone());
     }
     let tag = args.text("tag")?;
-    if tag.is_empty() {
-        return Err(Error::invocation("an event needs a tag"));
-    }
     if ctx.master.is_none() {
         ctx.minion.fire(&tag, data);
         return Ok(true.into());

@@ -123,6 +123,9 @@ pub fn is_enabled(settings: &Settings, name: &str) -> bool {
 
 /// The file in which Salt keeps a module.
 fn file_of(module: &str) -> &str {
+    if module == "service" && !service::is_systemd() {
+        return "debian_service";
+    }
     FILES
         .iter()
         .find(|(m, _)| *m == module)

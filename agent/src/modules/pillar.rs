@@ -348,7 +348,11 @@ fn filter_by(ctx: &Context, args: &Args) -> Result {
 /// Chooses an entry of `lookup_dict` by the value at `path`; also the work of `grains.filter_by`.
 pub(super) fn choose(facts: &Value, path: &str, args: &Args) -> Result {
     let Value::Map(table) = args.get("lookup_dict") else {
-        return Err(Error::Arguments("lookup_dict must be a dict".into()));
+        let kind = crate::context::signature::kind(args.get("lookup_dict"));
+        return Err(Error::Exception {
+            kind: "AttributeError",
+            message: format!("'{kind}' object has no attribute 'get'"),
+        });
     };
     let entry = |wanted: &Value| -> Option<Value> {
         let wanted = python::text(wanted);
@@ -387,7 +391,11 @@ pub(super) fn choose(facts: &Value, path: &str, args: &Args) -> Result {
         (nothing, _) if !nothing.is_truthy() => {}
         (Value::Map(over), Value::Map(result)) => merge::recurse(result, over, false),
         (Value::Map(over), Value::Null) => result = over.clone().into(),
-        (Value::Map(_), _) => {}
+        (Value::Map(_), _) => {
+            return Err(Error::Arguments(
+                "Cannot update using non-dict types in dictupdate.update()".into(),
+            ));
+        }
         _ => {
             return Err(unfit("filter_by merge argument must be a dictionary."));
         }

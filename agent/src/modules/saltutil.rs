@@ -130,7 +130,7 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "saltutil.signal_job",
         "jid, sig",
-        |ctx, args| signal(ctx, args, signal_number(args.get("sig"))?),
+        signal_job,
         "Send a signal to a job.",
         "salt '*' saltutil.signal_job <job id> 15"
     ),
@@ -184,6 +184,16 @@ fn is_running(ctx: &Context, args: &Args) -> Result {
 fn signal(ctx: &Context, args: &Args, number: i32) -> Result {
     let answer = ctx.minion.signal_job(&args.text("jid")?, number);
     Ok(answer.unwrap_or_default().into())
+}
+
+/// The number is looked at only when there is a job to send it to.
+fn signal_job(ctx: &Context, args: &Args) -> Result {
+    let jid = args.text("jid")?;
+    let known = |job: &Map| job.get("jid").and_then(Value::as_str) == Some(&jid);
+    if !ctx.minion.running().iter().any(known) {
+        return Ok("".into());
+    }
+    signal(ctx, args, signal_number(args.get("sig"))?)
 }
 
 fn signal_number(value: &Value) -> Result<i32> {
@@ -277,8 +287,6 @@ fn report(what: &'static str, done: Result<()>) {
 }
 
 fn refresh_pillar(ctx: &Context, args: &Args) -> Result {
-    let data = map! {"clean_cache" => args.flag("clean_cache")};
-    ctx.minion.fire("pillar_refresh", data);
     aside(ctx, args.flag("wait"), "pillar refresh", |ctx| {
         ctx.minion.refresh_pillar(ctx)
     })
@@ -287,7 +295,8 @@ fn refresh_pillar(ctx: &Context, args: &Args) -> Result {
 fn refresh_grains(ctx: &Context, args: &Args) -> Result {
     let mut kwargs = clean(&args.extra);
     kwargs.shift_remove("clean_pillar_cache");
-    let wanted = kwargs.shift_remove("refresh_pillar");
+    // Fresh grains may mean another pillar: it comes with them, whatever is asked for.
+    kwargs.shift_remove("refresh_pillar");
     if !kwargs.is_empty() {
         let unknown: Vec<String> = kwargs
             .iter()
@@ -298,19 +307,12 @@ fn refresh_grains(ctx: &Context, args: &Args) -> Result {
             unknown.join(", ")
         )));
     }
-    if wanted.is_some_and(|w| !w.is_truthy()) {
-        ctx.minion.fire("module_refresh", Map::new());
-    } else {
-        ctx.minion
-            .fire("pillar_refresh", map! {"clean_cache" => false});
-    }
     aside(ctx, false, "grains refresh", |ctx| {
         ctx.minion.refresh_grains(ctx)
     })
 }
 
 fn refresh_modules(ctx: &Context, args: &Args) -> Result {
-    ctx.minion.fire("module_refresh", Map::new());
     let wait = args.extra.get("async").is_some_and(|a| !a.is_truthy());
     aside(ctx, wait, "module refresh", |ctx| {
         ctx.minion.refresh_grains(ctx)

@@ -96,7 +96,21 @@ const ALL: &[(&str, &str)] = &[
     ("resources", "resources"),
 ];
 
+/// Kinds that only a master loads: synced where there is none.
+const MASTERS: &[(&str, &str)] = &[
+    ("pillar", "Pillar"),
+    ("tops", "Master top"),
+    ("wrapper", "Wrapper"),
+];
+
 fn sync_one(ctx: &Context, args: &Args, form: &str) -> Result {
+    if let Some((_, kind)) = MASTERS.iter().find(|(name, _)| *name == form)
+        && ctx.master.is_some()
+    {
+        return Err(Error::execution(format!(
+            "{kind} modules can only be synced to masterless minions"
+        )));
+    }
     let files = FileClient::new(ctx);
     let envs = environments(args, &files)?;
     Ok(sync(ctx, args, form, &envs, &files)?.into())
@@ -200,6 +214,8 @@ fn sync(
         .is_none_or(Value::is_truthy);
     if clean {
         remove_others(&dir, &dir, &remote);
+        // Only an empty one goes.
+        fs::remove_dir(&dir).ok();
     }
     Ok(changed)
 }

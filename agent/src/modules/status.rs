@@ -350,17 +350,13 @@ fn diskusage(_: &Context, args: &Args) -> Result {
 }
 
 fn loadavg(_: &Context, _: &Args) -> Result {
-    let text = proc("loadavg");
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let average = |index: usize| words.get(index).and_then(|w| w.parse::<f64>().ok());
-    match (average(0), average(1), average(2)) {
-        (Some(one), Some(five), Some(fifteen)) => Ok(Value::Map(
-            map! {"1-min" => one, "5-min" => five, "15-min" => fifteen},
-        )),
-        _ => Err(Error::execution(
-            "status.loadavag is not available on your platform",
-        )),
-    }
+    // The kernel's own fixed-point numbers; /proc/loadavg has only two digits of them.
+    let info = nix::sys::sysinfo::sysinfo()
+        .map_err(|_| Error::execution("status.loadavag is not available on your platform"))?;
+    let (one, five, fifteen) = info.load_average();
+    Ok(Value::Map(
+        map! {"1-min" => one, "5-min" => five, "15-min" => fifteen},
+    ))
 }
 
 fn netdev(_: &Context, _: &Args) -> Result {

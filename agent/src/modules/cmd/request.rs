@@ -72,6 +72,10 @@ impl Request {
             )));
         }
         let mut cmd = args.get("cmd").clone();
+        // Salt logs the first word, and fails where there is none.
+        if is_logged(args) && cmd.as_str().is_some_and(|c| c.trim().is_empty()) {
+            return Err(index_error());
+        }
         let engine = args.get("template");
         if engine.is_truthy() {
             let engine = python::text(engine);
@@ -197,7 +201,10 @@ fn render(ctx: &Context, args: &Args, engine: &str, text: &Value) -> Result {
     };
     template(ctx, &source)
         .map(Value::from)
-        .map_err(|e| Error::execution(format!("Failed to execute cmd with error: {e}")))
+        .map_err(|e| Error::Exception {
+            kind: "salt.exceptions.SaltRenderError",
+            message: e.to_string(),
+        })
 }
 
 /// `cmd_blacklist_glob` and `cmd_whitelist_glob`.
@@ -287,13 +294,17 @@ fn words(cmd: &Value, python_shell: bool, shell: Option<&str>) -> Result<(Vec<St
         })?,
     };
     if argv.is_empty() {
-        return Err(Error::Exception {
-            kind: "IndexError",
-            message: "list index out of range".to_owned(),
-        });
+        return Err(index_error());
     }
     let text = shown(&argv);
     Ok((argv, text))
+}
+
+fn index_error() -> Error {
+    Error::Exception {
+        kind: "IndexError",
+        message: "list index out of range".to_owned(),
+    }
 }
 
 fn input(args: &Args) -> Vec<u8> {

@@ -27,10 +27,12 @@ pub(super) fn connect(_: &Context, args: &Args) -> Result {
         Some("ipv6") => Some(false),
         _ => None,
     };
-    let target: Option<SocketAddr> = port.parse::<u16>().ok().and_then(|port| {
-        let mut found = (sanitized(&host), port).to_socket_addrs().ok()?;
-        found.find(|a| v4.is_none_or(|v4| a.is_ipv4() == v4))
-    });
+    let number = port.parse::<u16>().ok();
+    let found = (sanitized(&host), number.unwrap_or(0)).to_socket_addrs();
+    let target: Option<SocketAddr> = found
+        .into_iter()
+        .flatten()
+        .find(|a| v4.is_none_or(|v4| a.is_ipv4() == v4));
     let Some(target) = target else {
         let text = format!("Unable to resolve host {host} on {proto} port {port}");
         return answer(false, text);
@@ -40,7 +42,9 @@ pub(super) fn connect(_: &Context, args: &Args) -> Result {
         other => other.as_float().unwrap_or(5.0),
     };
     let deadline = Duration::try_from_secs_f64(seconds.clamp(0.001, 3600.0)).unwrap_or_default();
-    let reached = if udp {
+    let reached = if number.is_none() {
+        false
+    } else if udp {
         net::answers_udp(target, deadline)
     } else {
         net::accepts_tcp(target, deadline)

@@ -527,7 +527,11 @@ fn default_route(_: &Context, args: &Args) -> Result {
 
 fn get_route(_: &Context, args: &Args) -> Result {
     let text = args.text("ip")?;
-    let ip = parse_ip(&text)?;
+    // `ip route get` has no answer, and Salt's pattern does not match it.
+    let ip = parse_ip(&text).map_err(|_| Error::Exception {
+        kind: "AttributeError",
+        message: "'NoneType' object has no attribute 'group'".to_owned(),
+    })?;
     let route = netlink::route_to(ip)
         .map_err(|e| Error::execution(format!("there is no route to {text}: {e}")))?;
     let links = netlink::links().unwrap_or_default();

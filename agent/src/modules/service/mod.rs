@@ -199,7 +199,7 @@ fn services<'a>(ctx: &'a Context, args: &Args) -> Result<Services<'a>> {
 }
 
 /// Whether systemd answers; else init scripts do.
-fn is_systemd() -> bool {
+pub(super) fn is_systemd() -> bool {
     booted() || crate::host::env::which("service").is_none()
 }
 

@@ -45,7 +45,12 @@ pub(super) fn force_reload(ctx: &Context, args: &Args) -> Result {
 }
 
 fn starting(ctx: &Context, args: &Args) -> Result<BTreeSet<String>> {
-    let level = services(ctx, args)?.runlevel();
+    let services = services(ctx, args)?;
+    // Salt asks through `cmd.run`, whose exit code is the job's: 1 where there is no runlevel.
+    if let Ok(told) = services.run(&["runlevel"]) {
+        ctx.job.set_retcode(told.retcode.into());
+    }
+    let level = services.runlevel();
     let of = |level: &str| names(Path::new(&format!("/etc/rc{level}.d")));
     let links = of("S").into_iter().chain(of(&level));
     // Salt cuts behind the last number of the whole name.

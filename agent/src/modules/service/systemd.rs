@@ -16,7 +16,12 @@ use crate::host::service::{Services, booted, canonical, listed};
 const OURS: [&str; 2] = ["salt-minion.service", "salt-agent.service"];
 
 pub(super) fn offline(_: &Context, _: &Args) -> Result {
-    flag(is_offline())
+    if !is_offline() {
+        return flag(false);
+    }
+    // Salt's `and`: its last operand is the answer.
+    let systemctl = env::which("systemctl").unwrap_or_default();
+    Ok(systemctl.display().to_string().into())
 }
 
 fn is_offline() -> bool {

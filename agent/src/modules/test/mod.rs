@@ -1,9 +1,18 @@
-//! `test`: functions that show that a minion lives and how it answers.
+//! `test`: functions that show that a minion lives and how it answers. A function that needs more than a
+//! few lines has a file of its own here.
+
+mod exceptions;
+mod numbers;
+mod versions;
 
 use std::backtrace::Backtrace;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use salt_wire::{Map, Value, map};
+
+use exceptions::raise_exception;
+use numbers::{collatz, fib};
+use versions::{versions, versions_report};
 
 use super::{Function, python_int, row};
 use crate::context::{Args, Context, Error, Result, python};
@@ -113,7 +122,7 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "test.get_opts",
         "",
-        get_opts,
+        opts,
         "Return the configuration of this minion.",
         "salt '*' test.get_opts"
     ),
@@ -141,7 +150,7 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "test.opts_pkg",
         "",
-        opts_pkg,
+        opts,
         "Return configuration and grains in one.",
         "salt '*' test.opts_pkg"
     ),
@@ -331,6 +340,15 @@ fn sleep(ctx: &Context, args: &Args) -> Result {
 }
 
 fn rand_sleep(ctx: &Context, args: &Args) -> Result {
+    if !matches!(
+        args.get("max"),
+        Value::Int(_) | Value::Float(_) | Value::Bool(_)
+    ) {
+        let kind = crate::context::signature::kind(args.get("max"));
+        return Err(Error::Arguments(format!(
+            "can only concatenate {kind} (not \"int\") to {kind}"
+        )));
+    }
     let most = python_int(args.get("max"))?;
     let most = u64::try_from(most).map_err(|_| {
         value_error(format!(
@@ -430,100 +448,13 @@ fn conf_test(ctx: &Context, _: &Args) -> Result {
         .call(ctx, "config.option", &["test.foo".into()], &Map::new())
 }
 
-fn get_opts(ctx: &Context, _: &Args) -> Result {
-    Ok(ctx.settings.opts.clone().into())
-}
-
-fn opts_pkg(ctx: &Context, _: &Args) -> Result {
-    let mut opts = ctx.settings.opts.clone();
-    opts.insert("grains".into(), ctx.facts.grains().as_ref().clone().into());
-    Ok(opts.into())
+fn opts(ctx: &Context, _: &Args) -> Result {
+    Ok(ctx.opts().into())
 }
 
 fn deprecation_warning(_: &Context, _: &Args) -> Result {
     tracing::warn!("This is a test deprecation warning by version.");
     Ok(true.into())
-}
-
-/// Steps in which a long computation looks whether its job was ended.
-const STRIDE: usize = 1024;
-
-fn fib(ctx: &Context, args: &Args) -> Result {
-    let num = python_int(args.get("num"))?;
-    if num < 0 {
-        return Err(value_error("Negative number is not allowed!"));
-    }
-    let start = Instant::now();
-    // Decimal digits, the lowest first: the numbers outgrow every machine word soon.
-    let (mut previous, mut current) = (vec![0u8], vec![1u8]);
-    let num = usize::try_from(num).unwrap_or(usize::MAX);
-    if num == 0 {
-        current = vec![0];
-    }
-    for step in 1..num {
-        if step % STRIDE == 0 && ctx.job.cancel.is_cancelled() {
-            break;
-        }
-        let sum = add(&previous, &current);
-        previous = std::mem::replace(&mut current, sum);
-    }
-    let digits: String = current.iter().rev().map(|d| char::from(b'0' + d)).collect();
-    let value = digits
-        .parse::<i128>()
-        .map_or_else(|_| Value::from(digits), Value::Int);
-    Ok(Value::List(vec![
-        value,
-        start.elapsed().as_secs_f64().into(),
-    ]))
-}
-
-fn add(a: &[u8], b: &[u8]) -> Vec<u8> {
-    let mut carry = 0;
-    let mut sum: Vec<u8> = (0..a.len().max(b.len()))
-        .map(|at| {
-            let digit = a.get(at).unwrap_or(&0) + b.get(at).unwrap_or(&0) + carry;
-            carry = digit / 10;
-            digit % 10
-        })
-        .collect();
-    if carry > 0 {
-        sum.push(carry);
-    }
-    sum
-}
-
-fn collatz(ctx: &Context, args: &Args) -> Result {
-    let start = python_int(args.get("start"))?;
-    if start < 1 {
-        // Salt would never end here.
-        return Err(Error::invocation(
-            "the sequence of numbers below 1 has no end",
-        ));
-    }
-    let begin = Instant::now();
-    let mut steps = Vec::new();
-    let mut here = Value::Int(start);
-    while here.as_float() != Some(1.0) {
-        if steps.len() % STRIDE == 0 && ctx.job.cancel.is_cancelled() {
-            break;
-        }
-        // Python's division gives a float, and the sequence goes on with floats from there.
-        let next = match here {
-            Value::Int(i) if i % 2 == 0 => Value::Float(i as f64 / 2.0),
-            Value::Int(i) => i
-                .checked_mul(3)
-                .and_then(|i| i.checked_add(1))
-                .map_or(Value::Float(i as f64 * 3.0 + 1.0), Value::Int),
-            Value::Float(f) if f % 2.0 == 0.0 => Value::Float(f / 2.0),
-            Value::Float(f) => Value::Float(f * 3.0 + 1.0),
-            _ => break,
-        };
-        steps.push(std::mem::replace(&mut here, next));
-    }
-    Ok(Value::List(vec![
-        Value::List(steps),
-        begin.elapsed().as_secs_f64().into(),
-    ]))
 }
 
 fn names() -> Vec<&'static str> {
@@ -561,183 +492,9 @@ fn providers(_: &Context, _: &Args) -> Result {
     Ok(map.into())
 }
 
-/// Built-in exceptions that can be asked for by name.
-const BUILTINS: &[&str] = &[
-    "ArithmeticError",
-    "AssertionError",
-    "AttributeError",
-    "BufferError",
-    "EOFError",
-    "Exception",
-    "FileExistsError",
-    "FileNotFoundError",
-    "FloatingPointError",
-    "ImportError",
-    "IndexError",
-    "IsADirectoryError",
-    "KeyError",
-    "LookupError",
-    "MemoryError",
-    "NameError",
-    "NotADirectoryError",
-    "NotImplementedError",
-    "OSError",
-    "OverflowError",
-    "PermissionError",
-    "RecursionError",
-    "ReferenceError",
-    "RuntimeError",
-    "StopIteration",
-    "SyntaxError",
-    "SystemError",
-    "TimeoutError",
-    "UnboundLocalError",
-    "ValueError",
-    "ZeroDivisionError",
-];
-
-/// Salt's exceptions that are an operation's failure.
-const EXECUTION: &[&str] = &[
-    "CommandExecutionError",
-    "ArgumentValueError",
-    "CheckError",
-    "InvalidConfigError",
-    "InvalidEntityError",
-    "CodePageError",
-];
-
-/// Salt's exceptions that nobody words.
-const SALT_EXCEPTIONS: &[&str] = &[
-    "salt.exceptions.SaltException",
-    "salt.exceptions.SaltMasterError",
-    "salt.exceptions.SaltNoMinionsFound",
-    "salt.exceptions.SaltSyndicMasterError",
-    "salt.exceptions.SaltMasterUnresolvableError",
-    "salt.exceptions.AuthenticationError",
-    "salt.exceptions.InvalidKeyError",
-    "salt.exceptions.LoaderError",
-    "salt.exceptions.PublishError",
-    "salt.exceptions.MinionError",
-    "salt.exceptions.FileserverConfigError",
-    "salt.exceptions.FileLockError",
-    "salt.exceptions.GitLockError",
-    "salt.exceptions.GitRemoteError",
-    "salt.exceptions.PkgParseError",
-    "salt.exceptions.SaltRenderError",
-    "salt.exceptions.SaltClientTimeout",
-    "salt.exceptions.SaltCacheError",
-    "salt.exceptions.TimeoutError",
-    "salt.exceptions.SaltReqTimeoutError",
-    "salt.exceptions.TimedProcTimeoutError",
-    "salt.exceptions.EauthAuthenticationError",
-    "salt.exceptions.TokenAuthenticationError",
-    "salt.exceptions.TokenExpiredError",
-    "salt.exceptions.SaltDeserializationError",
-    "salt.exceptions.AuthorizationError",
-    "salt.exceptions.SaltValidationError",
-    "salt.exceptions.UnsupportedAlgorithm",
-    "salt.exceptions.SaltDaemonNotRunning",
-    "salt.exceptions.SaltRunnerError",
-    "salt.exceptions.SaltWheelError",
-    "salt.exceptions.SaltConfigurationError",
-    "salt.exceptions.SaltCloudException",
-    "salt.exceptions.NotImplemented",
-    "salt.exceptions.TemplateError",
-    "salt.exceptions.MissingSmb",
-    "salt.exceptions.LoggingRuntimeError",
-];
-
-fn raise_exception(_: &Context, args: &Args) -> Result {
-    let name = args.text("name")?;
-    let message = match args.rest.as_slice() {
-        [] => String::new(),
-        [one] => python::text(one),
-        several => {
-            let items: Vec<_> = several.iter().map(python::repr).collect();
-            format!("({})", items.join(", "))
-        }
-    };
-    let salts = name.strip_prefix("salt.exceptions.");
-    if let Some(short) = salts {
-        match short {
-            short if EXECUTION.contains(&short) => return Err(Error::Execution(message)),
-            "CommandNotFoundError" => return Err(Error::MissingCommand(message)),
-            "SaltInvocationError" | "SaltClientError" => return Err(Error::Invocation(message)),
-            _ => {}
-        }
-    }
-    if name == "TypeError" {
-        return Err(Error::Arguments(message));
-    }
-    let known = BUILTINS.iter().chain(SALT_EXCEPTIONS).find(|k| **k == name);
-    match known {
-        Some(&kind) => {
-            // KeyError's text is the repr of its key.
-            let message = match args.rest.as_slice() {
-                [one] if kind == "KeyError" => python::repr(one),
-                _ => message,
-            };
-            Err(Error::Exception { kind, message })
-        }
-        None => {
-            tracing::error!(name, "No such exception.");
-            Ok(false.into())
-        }
-    }
-}
-
 fn value_error(message: impl Into<String>) -> Error {
     Error::Exception {
         kind: "ValueError",
         message: message.into(),
     }
-}
-
-fn versions(ctx: &Context) -> Map {
-    let grains = ctx.facts.grains();
-    let grain = |key: &str| python::text(grains.get(key).unwrap_or(&Value::Null));
-    let distribution = [
-        grain("os").to_lowercase(),
-        grain("osrelease"),
-        grain("oscodename"),
-    ]
-    .join(" ");
-    map! {
-        "Salt Version" => map! {"Salt" => SALT_VERSION},
-        "Agent Version" => map! {"salt-agent" => env!("CARGO_PKG_VERSION")},
-        "System Versions" => map! {
-            "dist" => distribution,
-            "locale" => "utf-8",
-            "machine" => grain("cpuarch"),
-            "release" => grain("kernelrelease"),
-            "system" => grain("kernel"),
-            "version" => grain("osfullname"),
-        },
-    }
-}
-
-fn versions_report(ctx: &Context, _: &Args) -> Result {
-    let mut lines = Vec::new();
-    let versions = versions(ctx);
-    let width = versions
-        .values()
-        .filter_map(Value::as_map)
-        .flat_map(Map::keys)
-        .filter_map(Value::as_str)
-        .map(str::len)
-        .max()
-        .unwrap_or(0);
-    for (section, entries) in &versions {
-        lines.push(format!("{}:", python::text(section)));
-        for (name, version) in entries.as_map().into_iter().flatten() {
-            lines.push(format!(
-                "{:>w$}: {}",
-                python::text(name),
-                python::text(version),
-                w = width + 2
-            ));
-        }
-        lines.push(" ".to_owned());
-    }
-    Ok(lines.join("\n").into())
 }

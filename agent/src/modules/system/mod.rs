@@ -1,13 +1,14 @@
 //! `system`: power, clock and the machine's own description.
 
+mod clock;
+
 use std::fs;
 use std::path::Path;
 
 use salt_wire::{Map, Value};
 
 use super::{Function, row};
-use crate::context::{Args, Context, Error, Result};
-use crate::host::exec::Command;
+use crate::context::{Args, Context, Result};
 use crate::host::{env, fs::write_atomic};
 
 /// The rows of `system`.
@@ -27,23 +28,51 @@ pub const FUNCTIONS: &[Function] = &[
         "salt '*' system.get_computer_name"
     ),
     row!(
+        "system.has_settable_hwclock",
+        "",
+        |ctx, _| Ok(clock::has_settable_hwclock(ctx).into()),
+        "Whether this machine has a hardware clock that can be set.",
+        "salt '*' system.has_settable_hwclock"
+    ),
+    row!(
+        "system.set_system_date",
+        "newdate, utc_offset=None",
+        clock::set_system_date,
+        "Set the date of the machine's clock.",
+        "salt '*' system.set_system_date '03-28-13'"
+    ),
+    row!(
+        "system.set_system_date_time",
+        "years=None, months=None, days=None, hours=None, minutes=None, seconds=None, utc_offset=None",
+        clock::set_system_date_time,
+        "Set date and time of the machine's clock; what is not given stays.",
+        "salt '*' system.set_system_date_time 2015 5 12 11 37 53 \"'-0500'\""
+    ),
+    row!(
+        "system.set_system_time",
+        "newtime, utc_offset=None",
+        clock::set_system_time,
+        "Set the time of the machine's clock.",
+        "salt '*' system.set_system_time \"'11:20'\""
+    ),
+    row!(
         "system.get_system_date",
         "utc_offset=None",
-        get_system_date,
+        clock::get_system_date,
         "Return the date of the machine's clock.",
         "salt '*' system.get_system_date"
     ),
     row!(
         "system.get_system_date_time",
         "utc_offset=None",
-        get_system_date_time,
+        clock::get_system_date_time,
         "Return date and time of the machine's clock.",
         "salt '*' system.get_system_date_time"
     ),
     row!(
         "system.get_system_time",
         "utc_offset=None",
-        get_system_time,
+        clock::get_system_time,
         "Return the time of the machine's clock.",
         "salt '*' system.get_system_time"
     ),
@@ -136,45 +165,6 @@ fn shutdown(ctx: &Context, args: &Args) -> Result {
     run(ctx, &["shutdown", "-h", &at_time(args)?])
 }
 
-/// The time now, here or at an offset like `+0200`.
-fn now(args: &Args, format: &str) -> Result {
-    let zone = match args.opt_text("utc_offset")?.filter(|o| !o.is_empty()) {
-        None => jiff::tz::TimeZone::system(),
-        Some(text) => {
-            let offset =
-                parse_offset(&text).ok_or_else(|| Error::invocation("Invalid UTC offset"))?;
-            jiff::tz::TimeZone::fixed(offset)
-        }
-    };
-    let now = jiff::Timestamp::now().to_zoned(zone);
-    Ok(now.strftime(format).to_string().into())
-}
-
-fn parse_offset(text: &str) -> Option<jiff::tz::Offset> {
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if digits.len() != 4 {
-        return None;
-    }
-    let hours: i32 = digits.get(..2)?.parse().ok()?;
-    let minutes: i32 = digits.get(2..)?.parse().ok()?;
-    jiff::tz::Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok()
-}
-
-fn get_system_time(_: &Context, args: &Args) -> Result {
-    now(args, "%I:%M:%S %p")
-}
-
-fn get_system_date(_: &Context, args: &Args) -> Result {
-    now(args, "%a %m/%d/%Y")
-}
-
-fn get_system_date_time(_: &Context, args: &Args) -> Result {
-    now(args, "%Y-%m-%d %H:%M:%S")
-}
-
 fn get_computer_name(_: &Context, _: &Args) -> Result {
     Ok(env::hostname().into())
 }
@@ -189,26 +179,37 @@ fn description() -> Option<String> {
     let text = fs::read_to_string(MACHINE_INFO).ok()?;
     let mut lines = text.lines();
     let value = lines.find_map(|l| l.trim().strip_prefix("PRETTY_HOSTNAME="))?;
-    Some(value.trim().trim_matches(['"', '\'']).replace("\\\"", "\""))
+    Some(value.trim().trim_matches(['"', '\'']).to_owned())
 }
 
-fn get_computer_desc(_: &Context, _: &Args) -> Result {
-    // What hostnamectl says of a machine without one is nothing, not False.
-    let none = || match env::which("hostnamectl") {
-        Some(_) => Value::from(""),
-        None => false.into(),
+fn get_computer_desc(ctx: &Context, _: &Args) -> Result {
+    let Some(hostnamectl) = env::which("hostnamectl") else {
+        return Ok(description().map_or(Value::Bool(false), |text| unescaped(&text).into()));
     };
-    Ok(description().map_or_else(none, Value::from))
+    let words = [&hostnamectl.to_string_lossy(), "status", "--pretty"];
+    let told = run(ctx, &words)?;
+    Ok(told.as_str().map(unescaped).unwrap_or_default().into())
+}
+
+fn unescaped(text: &str) -> String {
+    let text = text.replace("\\\\", "\\").replace("\\\"", "\"");
+    text.replace("\\n", "\n").replace("\\t", "\t")
 }
 
 fn set_computer_desc(ctx: &Context, args: &Args) -> Result {
-    let text = args.text("desc")?.replace('\n', " ");
-    if env::which("hostnamectl").is_some() && crate::host::service::booted() {
-        let words = ["hostnamectl", "set-hostname", "--pretty", &text];
-        let done = ctx.host.exec.run(&Command::new(words), &ctx.job.cancel);
-        return Ok(done.is_ok_and(|d| d.retcode == 0).into());
+    let text = args.text("desc")?.replace('"', "\\\"");
+    let text = text.replace('\n', "\\n").replace('\t', "\\t");
+    if let Some(hostnamectl) = env::which("hostnamectl") {
+        let program = hostnamectl.to_string_lossy();
+        let words: Vec<&str> = vec![&program, "set-hostname", "--pretty", &text];
+        let mut kwargs = Map::new();
+        kwargs.insert("python_shell".into(), false.into());
+        let code = ctx
+            .functions
+            .call(ctx, "cmd.retcode", &[words.into()], &kwargs)?;
+        return Ok((code == Value::Int(0)).into());
     }
-    let line = format!("PRETTY_HOSTNAME=\"{}\"", text.replace('"', "\\\""));
+    let line = format!("PRETTY_HOSTNAME=\"{text}\"");
     let old = fs::read_to_string(MACHINE_INFO).unwrap_or_default();
     let kept = old
         .lines()
@@ -218,18 +219,4 @@ fn set_computer_desc(ctx: &Context, args: &Args) -> Result {
     let file = lines.join("\n") + "\n";
     let written = write_atomic(Path::new(MACHINE_INFO), file.as_bytes(), 0o644);
     Ok(written.is_ok().into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn offsets_are_signed_hours_and_minutes() {
-        let seconds = |t| parse_offset(t).map(jiff::tz::Offset::seconds);
-        assert_eq!(seconds("+0230"), Some(9000));
-        assert_eq!(seconds("-0100"), Some(-3600));
-        assert_eq!(seconds("0100"), Some(3600));
-        assert_eq!(seconds("1"), None);
-    }
 }
