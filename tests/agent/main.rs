@@ -20,6 +20,7 @@ mod disk;
 mod doctor;
 mod files;
 mod functions;
+mod grains;
 mod highstate;
 mod hostile;
 mod jobs;

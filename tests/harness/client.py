@@ -33,6 +33,22 @@ def call(job):
     return {"ms": (time.perf_counter() - start) * 1000, "ret": ret}
 
 
+def job_(job):
+    """One job for several minions: the whole return of each, as it came over the bus."""
+    tgt, timeout = job["tgt"], job.get("timeout", 60)
+    pub = client.run_job(
+        tgt, job["fun"], job["arg"], tgt_type="list", kwarg=job["kwarg"], timeout=timeout
+    )
+    returns = {}
+    for event in client.get_iter_returns(
+        pub["jid"], pub["minions"], timeout=timeout, tgt=tgt, tgt_type="list", raw=True
+    ):
+        data = (event or {}).get("data", {})
+        if "return" in data:
+            returns[data["id"]] = data
+    return {"ret": returns}
+
+
 def publish(job):
     """Jobs that nobody waits for: their ids."""
     return {
@@ -50,5 +66,5 @@ def returns(job):
 
 for line in sys.stdin:
     job = json.loads(line)
-    answer = {"call": call, "publish": publish, "returns": returns}[job.pop("do")](job)
+    answer = {"call": call, "job": job_, "publish": publish, "returns": returns}[job.pop("do")](job)
     print(json.dumps(answer), file=answers, flush=True)

@@ -43,6 +43,13 @@ impl Client {
         )
     }
 
+    /// Runs one job on several minions: the whole return of each, with retcode, success and outputter.
+    pub fn job(&mut self, ids: &[&str], fun: &Value, arg: &Value, kwarg: &Value) -> Value {
+        let mut answer =
+            self.ask(&json!({"do": "job", "tgt": ids, "fun": fun, "arg": arg, "kwarg": kwarg}));
+        answer["ret"].take()
+    }
+
     /// Who answers `test.ping` to a target of this kind.
     pub fn ping(&mut self, tgt: &Value, tgt_type: &str) -> Vec<String> {
         let answer = self.ask(&json!({
