@@ -6,6 +6,7 @@
 //! tells what another try is good for.
 
 pub mod handshake;
+pub mod proof;
 pub mod publish;
 pub mod request;
 pub mod trust;

@@ -22,6 +22,8 @@ pub struct Trust {
     pub first_use: bool,
     /// `open_mode`: a changed key is no reason to refuse.
     pub open_mode: bool,
+    /// Keys that may follow the believed one, since its owner or an operator signed that.
+    pub successors: Vec<Fingerprint>,
 }
 
 /// How a believed key stands to what was known.
@@ -33,6 +35,8 @@ pub enum Standing {
     Pinned,
     /// A signing key speaks for it.
     Signed,
+    /// The key before it, or an operator's order, names it as what follows.
+    Successor,
     /// Nothing speaks for it but the operator's leave to believe the first one.
     FirstUse,
 }
@@ -85,6 +89,9 @@ impl Trust {
         let known = self.stored.as_ref() == Some(key);
         let pinned = self.fingers.iter().any(|f| key.matches(f));
         let signed = self.signed(key, pub_sig, algos, known)?;
+        if !known && self.successors.iter().any(|f| key.matches(f)) {
+            return Ok(Standing::Successor);
+        }
         if !pinned && let Some(expected) = self.fingers.first() {
             return Err(Distrust::Mismatch {
                 seen: key.fingerprint(expected.hash_type()),
