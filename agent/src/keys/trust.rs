@@ -15,7 +15,7 @@ use salt_wire::frame::Version;
 use salt_wire::{Map, Value, map};
 
 use super::store::{broken, write_error};
-use super::{KeyError, Store};
+use super::{KeyError, Store, Succession};
 use crate::config::{MasterAddress, Settings, Trust as Policy};
 use crate::host::fs::write_atomic;
 
@@ -34,6 +34,7 @@ pub struct Masters {
     algorithms: Algorithms,
     config_dir: PathBuf,
     candidate: Option<PathBuf>,
+    succession: Succession,
 }
 
 impl Masters {
@@ -53,6 +54,7 @@ impl Masters {
             algorithms: algorithms(crypto.fips, crypto.encryption, crypto.signing),
             config_dir: settings.config_dir.clone(),
             candidate: None,
+            succession: Succession::of(&settings.pki_dir),
         }
     }
 
@@ -63,6 +65,18 @@ impl Masters {
             fingers: vec![finger],
             candidate: Some(file),
             first_use: false,
+            open_mode: false,
+            ..self.clone()
+        }
+    }
+
+    /// The same, for a look at a master of which nothing is known: whatever key it shows is seen, and kept
+    /// nowhere. `file` must not exist.
+    pub fn stranger(&self, file: PathBuf) -> Self {
+        Self {
+            fingers: Vec::new(),
+            candidate: Some(file),
+            first_use: true,
             open_mode: false,
             ..self.clone()
         }
@@ -100,6 +114,37 @@ impl Masters {
         Ok(None)
     }
 
+    /// Lets a key follow the believed one of a master until a time; false if it is that one already.
+    pub fn permit(
+        &self,
+        address: &MasterAddress,
+        to: &Fingerprint,
+        not_after: u64,
+    ) -> Result<bool, KeyError> {
+        let stored = self.stored(address)?;
+        if stored.as_ref().is_some_and(|key| key.matches(to)) {
+            return Ok(false);
+        }
+        let from = match &stored {
+            Some(key) => key.fingerprint(HashType::default()).to_string(),
+            None => self
+                .fingers
+                .first()
+                .map_or_else(String::new, ToString::to_string),
+        };
+        self.succession.permit(&from, &to.to_string(), not_after)?;
+        Ok(true)
+    }
+
+    /// Whether a key is believed to be that of a master: stored, or pinned.
+    pub fn believes(&self, address: &MasterAddress, key: &PublicKey) -> bool {
+        match self.stored(address) {
+            Ok(Some(stored)) => stored == *key,
+            Ok(None) => self.fingers.iter().any(|f| key.matches(f)),
+            Err(_) => false,
+        }
+    }
+
     /// Everything that speaks for a master's key.
     pub fn trust(&self, address: &MasterAddress) -> Result<Trust, KeyError> {
         let signers = self.signer.as_ref().map(|file| {
@@ -108,9 +153,20 @@ impl Masters {
             let key = key.map_err(|cause| broken(file, cause))?;
             Ok(key.into_iter().collect())
         });
+        let stored = self.stored(address)?;
+        // A candidate is what its order names, and nothing that followed.
+        let (fingers, successors) = match &self.candidate {
+            Some(_) => (self.fingers.clone(), Vec::new()),
+            None => {
+                let fingers = self.succession.followed(&self.fingers);
+                let successors = self.succession.permitted(stored.as_ref(), &fingers);
+                (fingers, successors)
+            }
+        };
         Ok(Trust {
-            stored: self.stored(address)?,
-            fingers: self.fingers.clone(),
+            stored,
+            fingers,
+            successors,
             signers: signers.transpose()?,
             always_verify_signature: self.always_verify_signature,
             first_use: self.first_use,
@@ -120,6 +176,12 @@ impl Masters {
 
     /// Keeps what a master has proven: its key where that is new, and what it can do.
     pub fn remember(&self, address: &MasterAddress, ticket: &Ticket) -> Result<(), KeyError> {
+        if ticket.standing == Standing::Successor {
+            // Recorded first: with the record and without the key it is taken once more, but not the other
+            // way round.
+            let old = self.stored(address)?;
+            self.succession.take(&ticket.master, old.as_ref())?;
+        }
         if ticket.standing.must_be_stored() {
             let own = self.own_file(address);
             let file = match &self.candidate {

@@ -16,6 +16,7 @@ mod client;
 mod driver;
 #[cfg(test)]
 mod fake;
+mod introduce;
 pub mod masters;
 mod options;
 pub mod state;
@@ -40,6 +41,7 @@ use tracing::Instrument;
 pub use beside::MAX_ANSWER;
 use client::Refusal;
 pub use client::{Client, Patience, RequestError};
+pub use introduce::introduce;
 pub use options::Options;
 pub use state::{State, Trouble};
 pub use trouble::{told, trouble};

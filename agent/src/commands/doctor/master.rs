@@ -264,6 +264,7 @@ fn accepted(ticket: &Ticket, settings: &Settings, masters: &Masters) -> Finding 
         Standing::Known => "known",
         Standing::Pinned => "pinned",
         Standing::Signed => "signed",
+        Standing::Successor => "the one that follows",
         Standing::FirstUse => "taken on first use",
     };
     let told = format!("accepted; the master's key {finger} is {how}");
