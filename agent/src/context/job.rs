@@ -15,6 +15,8 @@ pub struct Job {
     pub load: Map,
     /// Its stop signal.
     pub cancel: Cancel,
+    /// Why this job must not change states: its master is not the active one.
+    pub bystander: Option<String>,
     retcode: AtomicI64,
 }
 

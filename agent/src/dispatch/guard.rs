@@ -1,4 +1,5 @@
-//! What a publication may call at all: blackout, and the functions that this minion lets its masters run.
+//! What a publication may call at all: blackout, the functions that this minion lets its masters run, and
+//! while there are two masters, what only the active one may.
 
 use salt_wire::{Map, Value};
 
@@ -59,6 +60,11 @@ const HIGHSTATE_ARGUMENTS: &[&str] = &[
 /// Refuses `fun` with the reason, or lets it pass.
 pub fn check(ctx: &Context, fun: &str, arg: &[Value]) -> Result<()> {
     blackout(ctx, fun)?;
+    if let Some(why) = &ctx.job.bystander
+        && active_only(fun, arg)
+    {
+        return Err(Error::invocation(format!("{fun} is refused: {why}")));
+    }
     let agent = &ctx.settings.agent;
     let hit = |globs: &[String]| globs.iter().any(|glob| fnmatch(fun, glob));
     if hit(&agent.deny) {
@@ -70,6 +76,35 @@ pub fn check(ctx: &Context, fun: &str, arg: &[Value]) -> Result<()> {
         Profile::Full => Ok(()),
         Profile::Bootstrap if hit(&agent.allow) => Ok(()),
         Profile::Bootstrap => bootstrap(fun, arg),
+    }
+}
+
+/// What two masters would fight with: state runs that change something, and the end of a move's probation.
+const ACTIVE_ONLY: &[&str] = &[
+    "state.apply",
+    "state.highstate",
+    "state.sls",
+    "state.sls_id",
+    "state.single",
+    "state.low",
+    "state.high",
+    "state.template_str",
+    "state.top",
+    "remaster.confirm",
+];
+
+fn active_only(fun: &str, arg: &[Value]) -> bool {
+    ACTIVE_ONLY.contains(&fun) && !arg.iter().any(is_test)
+}
+
+/// Whether an argument says `test=True`.
+fn is_test(arg: &Value) -> bool {
+    match arg {
+        Value::Str(text) => arguments::name_and_value(text).is_some_and(|(name, value)| {
+            name == "test" && value.trim().eq_ignore_ascii_case("true")
+        }),
+        Value::Map(map) => map.get("test") == Some(&Value::Bool(true)),
+        _ => false,
     }
 }
 
@@ -124,5 +159,29 @@ fn names(value: Option<&Value>) -> Vec<&str> {
         Some(Value::List(list)) => list.iter().filter_map(Value::as_str).collect(),
         Some(Value::Str(one)) => vec![one],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use salt_wire::map;
+
+    use super::*;
+
+    #[test]
+    fn a_test_run_is_everybodys() {
+        let kwarg = Value::Map(map! {"__kwarg__" => true, "test" => true});
+        assert!(active_only("state.apply", &[]));
+        assert!(active_only(
+            "state.apply",
+            &["web".into(), "test=False".into()]
+        ));
+        assert!(!active_only(
+            "state.apply",
+            &["web".into(), "test=True".into()]
+        ));
+        assert!(!active_only("state.highstate", &[kwarg]));
+        assert!(!active_only("state.show_top", &[]));
+        assert!(!active_only("cmd.run", &["true".into()]));
     }
 }

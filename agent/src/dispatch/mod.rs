@@ -35,6 +35,12 @@ use table::{Admission, jid};
 pub trait Masters: Send + Sync {
     /// The connection, if there is one at the moment.
     fn link(&self, master: &str) -> Option<Arc<dyn Master>>;
+
+    /// Why this master must not change states at the moment: another one is the active one.
+    fn bystander(&self, master: &str) -> Option<String> {
+        let _ = master;
+        None
+    }
 }
 
 /// Functions that are answered at once, whatever runs or waits: the master asks them to see whether a job

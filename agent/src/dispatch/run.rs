@@ -134,6 +134,7 @@ impl Inner {
         let mut context = self.base();
         let mut job = Job::new(publication.load.clone());
         job.cancel = running.cancel.clone();
+        job.bystander = self.masters.bystander(&publication.master);
         context.job = Arc::new(job);
         context.master = self.masters.link(&publication.master);
         context

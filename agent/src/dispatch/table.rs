@@ -263,6 +263,14 @@ impl Jobs {
         list
     }
 
+    /// How many of this master's jobs run or wait.
+    pub fn of_master(&self, master: &str) -> usize {
+        let state = self.state();
+        let running = state.running.values().map(|r| &r.publication);
+        let all = running.chain(state.queued.iter().map(|q| &q.publication));
+        all.filter(|p| p.master == master).count()
+    }
+
     /// How many run and how many wait.
     pub fn counts(&self) -> (usize, usize) {
         let state = self.state();
