@@ -313,6 +313,21 @@ pub enum RemasterAction {
     To(RemasterTo),
     /// Look at another master without moving
     Check(RemasterCheck),
+    /// Take a signed order or a handover certificate from a file
+    Order {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Let a master of ours have another key, when it shows it
+    Rekey {
+        /// The master
+        #[arg(value_name = "HOST[:PORT]")]
+        master: String,
+        /// SHA-256 fingerprint of its new key
+        #[arg(long, value_name = "FINGERPRINT")]
+        finger: salt_wire::crypto::Fingerprint,
+    },
     /// Show how the move goes, and what became of the last one
     Status,
     /// Keep the new master: ends the probation
@@ -344,6 +359,15 @@ pub struct RemasterTo {
     /// Run the highstate after the move
     #[arg(long)]
     pub highstate: bool,
+    /// Confirm by itself after this many round trips with the new master
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub rounds: u64,
+    /// Give up if a highstate of the new master would change more states than this
+    #[arg(long, value_name = "N")]
+    pub changes: Option<u64>,
+    /// File with the new master's public key: it proves it before it sees ours
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// Come back when the move is done or has failed
     #[arg(long)]
     pub follow: bool,
@@ -358,6 +382,18 @@ pub struct RemasterCheck {
     /// Its publish port
     #[arg(long, value_name = "PORT")]
     pub publish_port: Option<u16>,
+    /// SHA-256 fingerprint that its public key must have
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub finger: Option<salt_wire::crypto::Fingerprint>,
+    /// File with its public key, which it then has to prove
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Show our key to it: one that is not accepted there becomes pending
+    #[arg(long)]
+    pub auth: bool,
+    /// With --auth: try a highstate with test=True, which may change up to this many states
+    #[arg(long, value_name = "N", requires = "auth")]
+    pub changes: Option<u64>,
 }
 
 /// `adopt`.

@@ -27,6 +27,7 @@ pub mod logging;
 pub mod mine;
 pub mod modules;
 pub mod notify;
+pub mod orders;
 pub mod output;
 pub mod pillar;
 pub mod remaster;

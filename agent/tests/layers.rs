@@ -30,6 +30,7 @@ const ORDER: &[&str] = &[
     "output",
     "mine",
     "schedule",
+    "orders",
     "remaster",
     "modules",
     "returns",

@@ -1,7 +1,9 @@
 //! `salt-agent remaster`: the daemon's remaster machine, asked over the control socket.
 
+use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use salt_wire::{Map, Value, map};
 
 use super::{Code, load, print, source};
@@ -10,9 +12,12 @@ use crate::config::MasterAddress;
 use crate::control;
 use crate::host::Cancel;
 use crate::identity::Cache;
+use crate::modules::remaster::look;
 
 /// The machine answers at the latest after its slowest effect.
 const TIMEOUT: Duration = Duration::from_secs(90);
+/// A look may run a whole highstate.
+const LOOK: Duration = Duration::from_mins(20);
 const PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) fn run(global: &Global, args: &RemasterArgs) -> anyhow::Result<Code> {
@@ -27,17 +32,35 @@ pub(super) fn run(global: &Global, args: &RemasterArgs) -> anyhow::Result<Code> 
                 "wait" => to.wait,
                 "confirm" => to.confirm,
                 "highstate" => to.highstate,
+                "rounds" => to.rounds,
+                "changes" => to.changes,
+                "key" => contents(to.key.as_deref())?,
             });
             (ask(map! {"do" => "to", "order" => order})?, to.follow)
         }
         RemasterAction::Check(check) => {
             let mut order = addressed(&check.master, check.publish_port)?;
-            order.insert("finger".into(), "00".repeat(32).into());
-            let findings = ask(map! {"do" => "check", "order" => order})?;
+            order.extend(map! {
+                "finger" => check.finger.as_ref().map(ToString::to_string),
+                "key" => contents(check.key.as_deref())?,
+                "changes" => check.changes,
+            });
+            let request = look(order, check.auth);
+            let findings = control::ask(&socket, "remaster", request, LOOK)?;
             show(&findings, args.output)?;
-            let good = |finding: &Value| finding.get("ok").and_then(Value::as_bool) == Some(true);
+            // What was not made is no fault.
+            let good = |finding: &Value| finding.get("ok").and_then(Value::as_bool) != Some(false);
             let all = findings.as_map().is_some_and(|map| map.values().all(good));
             return Ok(if all { Code::OK } else { Code::FAILED });
+        }
+        RemasterAction::Order { file } => {
+            let text = contents(Some(file))?.unwrap_or_default();
+            (ask(map! {"do" => "order", "text" => text})?, false)
+        }
+        RemasterAction::Rekey { master, finger } => {
+            let mut order = addressed(master, None)?;
+            order.extend(map! {"finger" => finger.to_string(), "rekey" => true});
+            (ask(map! {"do" => "to", "order" => order})?, false)
         }
         RemasterAction::Status => (ask(map! {"do" => "status"})?, false),
         RemasterAction::Confirm => (ask(map! {"do" => "confirm"})?, false),
@@ -66,6 +89,14 @@ pub(super) fn run(global: &Global, args: &RemasterArgs) -> anyhow::Result<Code> 
             Code::OK
         },
     )
+}
+
+/// The text of a file that an option may name.
+fn contents(file: Option<&Path>) -> anyhow::Result<Option<String>> {
+    let read = |file: &Path| {
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+    };
+    file.map(read).transpose()
 }
 
 fn state(answer: &Value) -> &str {

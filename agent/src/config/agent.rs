@@ -49,8 +49,17 @@ pub const KEYS: &[(&str, &str)] = &[
     ),
     (
         "orphaned_after",
-        "no master for this long: look for an order elsewhere (off)",
+        "no master for this long: look for a signed order elsewhere (5m); 0: never",
     ),
+    (
+        "orders:file",
+        "file that may hold a signed order (remaster.order in the configuration directory)",
+    ),
+    (
+        "orders:config_drive",
+        "directory where the config drive is mounted (else its device is looked for)",
+    ),
+    ("orders:urls", "URLs that may give a signed order"),
     ("max_jobs", "jobs that run at the same time (256)"),
     ("job_timeout", "a job that runs longer is ended (off)"),
     (
@@ -146,7 +155,13 @@ pub struct Agent {
     /// Operators' keys for signed orders.
     pub order_keys: Vec<OrderPublicKey>,
     /// Time without any master after which orders are looked for elsewhere.
-    pub orphaned_after: Option<Duration>,
+    pub orphaned_after: Duration,
+    /// The file that may hold an order, when not in the configuration directory.
+    pub order_file: Option<PathBuf>,
+    /// Where the config drive is mounted, when it is.
+    pub order_drive: Option<PathBuf>,
+    /// URLs that may give an order.
+    pub order_urls: Vec<String>,
     /// Jobs side by side.
     pub max_jobs: usize,
     /// Longest run of a job.
@@ -184,6 +199,8 @@ impl Agent {
         let identity = agent.inside(&identity_map, "agent:identity:");
         let control_map = agent.map("control")?;
         let control = agent.inside(&control_map, "agent:control:");
+        let orders_map = agent.map("orders")?;
+        let orders = agent.inside(&orders_map, "agent:orders:");
         let compat_map = agent.map("compat")?;
         let compat = agent.inside(&compat_map, "agent:compat:");
         let trust = [("pinned", Trust::Pinned), ("first-use", Trust::FirstUse)];
@@ -204,7 +221,12 @@ impl Agent {
             nonce: nonce(agent)?,
             console: agent.some_text("console")?.map(PathBuf::from),
             order_keys: order_keys(agent)?,
-            orphaned_after: agent.duration("orphaned_after")?,
+            orphaned_after: agent
+                .duration("orphaned_after")?
+                .unwrap_or(Duration::from_mins(5)),
+            order_file: orders.some_text("file")?.map(PathBuf::from),
+            order_drive: orders.some_text("config_drive")?.map(PathBuf::from),
+            order_urls: orders.texts("urls")?,
             max_jobs: positive(agent, "max_jobs", 256)?,
             job_timeout: agent.duration("job_timeout")?,
             unsigned_auth: agent.flag("unsigned_auth")?,

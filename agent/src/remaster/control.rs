@@ -49,12 +49,14 @@ use salt_wire::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::driver::Request;
+use super::driver::{Look, Request};
 use super::event::Event;
 use super::state::{Mark, Millis, State};
 
 /// The daemon answers while it carries an effect out, at the latest after the slowest of them.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A look may run a whole highstate with `test=True`.
+const LOOK: Duration = Duration::from_mins(20);
 
 /// Serves `{"do": "to" | "check" | "status" | "confirm" | "cancel" | "rollback", "order": {…}}`.
 pub async fn serve(
@@ -74,8 +76,16 @@ pub async fn serve(
             let order =
                 Order::from_map(fields, now / 1000, &fallback).map_err(|e| e.to_string())?;
             if action == "check" {
-                let findings = ask(machine, |answer| Request::Check(order, answer)).await?;
-                return Ok(findings);
+                let flag = |name| request.get(name).is_some_and(Value::is_truthy);
+                let look = Look {
+                    order,
+                    pinned: !flag("unpinned"),
+                    auth: flag("auth"),
+                };
+                return ask_for(LOOK, machine, |answer| Request::Check(look, answer)).await;
+            }
+            if order.rekey {
+                return ask(machine, |answer| Request::Permit(order, answer)).await?;
             }
             let state = ask(machine, |answer| Request::To(order, answer)).await??;
             Ok(describe(&state, now))
@@ -101,17 +111,25 @@ async fn ask<T>(
     machine: &mpsc::Sender<Request>,
     request: impl FnOnce(oneshot::Sender<T>) -> Request,
 ) -> Result<T, String> {
+    ask_for(PATIENCE, machine, request).await
+}
+
+async fn ask_for<T>(
+    patience: Duration,
+    machine: &mpsc::Sender<Request>,
+    request: impl FnOnce(oneshot::Sender<T>) -> Request,
+) -> Result<T, String> {
     let (answer, wait) = oneshot::channel();
     let asked = async {
         machine.send(request(answer)).await.ok()?;
         wait.await.ok()
     };
-    match timeout(PATIENCE, asked).await {
+    match timeout(patience, asked).await {
         Ok(Some(answer)) => Ok(answer),
         Ok(None) => Err("remaster: the agent is shutting down".into()),
         Err(_) => Err(format!(
             "remaster: no answer within {} s",
-            PATIENCE.as_secs()
+            patience.as_secs()
         )),
     }
 }
@@ -123,6 +141,14 @@ pub fn describe(state: &State, now: Millis) -> Map {
         shown.insert("order".into(), journey.order.to_map().into());
         shown.insert("from".into(), journey.previous.master.as_str().into());
         shown.insert("since".into(), durations(&journey.marks, now).into());
+        if let Some(trouble) = &journey.trouble {
+            let trouble =
+                map! {"reason" => trouble.code.as_str(), "detail" => trouble.detail.as_str()};
+            shown.insert("trouble".into(), trouble.into());
+        }
+        if journey.order.rounds > 0 {
+            shown.insert("rounds".into(), journey.rounds.into());
+        }
         if journey.restarts > 0 {
             shown.insert("restarts".into(), u64::from(journey.restarts).into());
         }

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
+use super::crash;
 use super::effect::Effect;
 use super::event::Event;
 use super::journal::{ApplyError, Machine};
@@ -22,8 +23,11 @@ pub trait Effects: Send {
     /// authenticates, a verification) is only begun here, and reported as an event.
     fn run(&mut self, effect: &Effect) -> impl Future<Output = Result<(), Cause>> + Send;
 
-    /// Looks without touching: `{check: {ok, seconds, reason, detail}}` for each that was made.
-    fn check(&mut self, order: &Order) -> impl Future<Output = Map> + Send;
+    /// Begins to look without touching, beside everything else; `control.rs` says what is answered.
+    fn check(&mut self, look: Look, answer: oneshot::Sender<Map>);
+
+    /// Lets the master of this address have another key, when it shows it: nothing moves.
+    fn permit(&mut self, order: &Order) -> Result<Map, Cause>;
 
     /// What going back would need, as things are now.
     fn previous(&mut self, order: &Order) -> Result<Previous, Cause>;
@@ -35,13 +39,26 @@ pub trait Effects: Send {
     fn entered(&mut self, state: &State);
 }
 
+/// What a look at a new master is made of.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// What a move would be ordered with.
+    pub order: Order,
+    /// Whether the fingerprint in it was given, and not made up.
+    pub pinned: bool,
+    /// Our key may be shown there: it is known to be accepted, or may become pending.
+    pub auth: bool,
+}
+
 /// What others want of the machine.
 #[derive(Debug)]
 pub enum Request {
     /// Begin a move; answered when it is staged or refused.
     To(Order, oneshot::Sender<Result<State, String>>),
     /// What would a move meet? Nothing is begun.
-    Check(Order, oneshot::Sender<Map>),
+    Check(Look, oneshot::Sender<Map>),
+    /// The same master with another key.
+    Permit(Order, oneshot::Sender<Result<Map, String>>),
     /// Cancel, confirm or roll back.
     Operator(Event, oneshot::Sender<Result<State, String>>),
     /// Where does it stand?
@@ -116,9 +133,10 @@ impl<E: Effects> Driver<E> {
                     .and_then(|previous| self.answer(Event::Ordered(order, previous)));
                 drop(answer.send(result));
             }
-            Request::Check(order, answer) => {
-                let findings = self.effects.check(&order).await;
-                drop(answer.send(findings));
+            Request::Check(look, answer) => self.effects.check(look, answer),
+            Request::Permit(order, answer) => {
+                let permitted = self.effects.permit(&order).map_err(|e| e.to_string());
+                drop(answer.send(permitted));
             }
             Request::Operator(event, answer) => {
                 let result = self.answer(event);
@@ -145,6 +163,7 @@ impl<E: Effects> Driver<E> {
         let (before, name) = (self.machine.state().name(), event.name());
         let effects = self.machine.apply(event, self.effects.now())?;
         let state = self.machine.state();
+        crash::point("journaled", state.name());
         if state.name() != before {
             let order = state.journey().map_or("", |j| j.order.id.as_str());
             info!(
@@ -165,7 +184,10 @@ impl<E: Effects> Driver<E> {
         while !self.todo.is_empty() {
             let mut outcome = Event::Done;
             while let Some(effect) = self.todo.pop_front() {
-                if let Err(cause) = self.effects.run(&effect).await {
+                crash::point("before", &effect.name());
+                let done = self.effects.run(&effect).await;
+                crash::point("after", &effect.name());
+                if let Err(cause) = done {
                     warn!(effect = effect.name(), %cause, "Remaster effect failed.");
                     self.todo.clear();
                     outcome = Event::Failed(cause);
@@ -207,8 +229,12 @@ mod tests {
             Ok(())
         }
 
-        async fn check(&mut self, _: &Order) -> Map {
-            Map::new()
+        fn check(&mut self, _: Look, answer: oneshot::Sender<Map>) {
+            answer.send(Map::new()).unwrap();
+        }
+
+        fn permit(&mut self, _: &Order) -> Result<Map, Cause> {
+            Ok(Map::new())
         }
 
         fn previous(&mut self, _: &Order) -> Result<Previous, Cause> {
@@ -218,6 +244,7 @@ mod tests {
                     path: "x".into(),
                     text: None,
                 }],
+                ..Previous::default()
             })
         }
 

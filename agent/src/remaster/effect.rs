@@ -14,11 +14,11 @@ pub enum Effect {
     /// Fetch the pillar and make a round trip through the candidate; reported as `Answered` or `Failed`.
     Verify(Order),
     /// Have the configuration name the new master, and its key pinned.
-    Switch(Order),
+    Switch(Box<Journey>),
     /// Have the configuration and the pinned key as they were.
-    Restore(Previous),
-    /// Have the session of the configured master be the one that counts, opened if need be.
-    Promote,
+    Restore(Box<Journey>),
+    /// Have the sessions of these masters be those that count, opened if need be.
+    Promote(Which),
     /// Have no other session, once the jobs that came over it were answered.
     Release,
     /// Run a highstate from the new master.
@@ -29,6 +29,15 @@ pub enum Effect {
     Pause,
     /// Tell every master that is attached.
     Tell(Box<Report>),
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// The masters of the order.
+    New(Order),
+    /// Those of before.
+    Old(Previous),
 }
 
 /// What the masters are told: the event `salt/remaster/<id>/<stage>`.
@@ -53,7 +62,7 @@ impl Effect {
             Self::Verify(_) => "verify".into(),
             Self::Switch(_) => "switch".into(),
             Self::Restore(_) => "restore".into(),
-            Self::Promote => "promote".into(),
+            Self::Promote(_) => "promote".into(),
             Self::Release => "release".into(),
             Self::Highstate => "highstate".into(),
             Self::Tidy => "tidy".into(),

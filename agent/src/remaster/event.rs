@@ -21,8 +21,12 @@ pub enum Event {
     Denied(Cause),
     /// Pillar and round trip came back through the candidate.
     Answered,
+    /// The new master is not there at the moment, and the session tries again.
+    Trouble(Cause),
     /// The connection to the new master is gone for longer than a hiccup.
     Lost(Cause),
+    /// The new master answered one more round trip after the switch.
+    Round,
     /// The state's deadline may be over.
     Deadline,
     /// An operator calls the move off.
@@ -46,7 +50,9 @@ impl Event {
             Self::Pending => "pending",
             Self::Denied(_) => "denied",
             Self::Answered => "answered",
+            Self::Trouble(_) => "trouble",
             Self::Lost(_) => "lost",
+            Self::Round => "round",
             Self::Deadline => "deadline",
             Self::Cancel => "cancel",
             Self::Confirm => "confirm",

@@ -1,5 +1,6 @@
 //! Where a move stands. Each state holds only what is valid in it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use salt_wire::order::Order;
@@ -82,15 +83,24 @@ pub struct Journey {
     pub marks: Vec<Mark>,
     /// How often the agent started again on the way.
     pub restarts: u32,
+    /// What keeps the new master away at the moment.
+    #[serde(default)]
+    pub trouble: Option<Cause>,
+    /// Round trips with the new master since it became ours.
+    #[serde(default)]
+    pub rounds: u64,
 }
 
 /// What going back needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Previous {
-    /// The old master, for messages.
+    /// The old masters, joined with commas.
     pub master: String,
     /// Every file that the switch changes, as it was.
     pub files: Vec<SavedFile>,
+    /// SHA-256 of every other configuration file: who changes one in the middle is not obeyed.
+    #[serde(default)]
+    pub others: BTreeMap<PathBuf, String>,
 }
 
 /// A file as it was before the switch: configuration or public key, never a secret.
@@ -157,6 +167,14 @@ pub struct Cause {
 }
 
 impl Cause {
+    /// The code of an edit of our files by somebody else.
+    pub const FOREIGN: &'static str = "config-changed";
+
+    /// Whether somebody else has written to our files.
+    pub fn is_foreign(&self) -> bool {
+        self.code == Self::FOREIGN
+    }
+
     /// A cause.
     pub fn new(code: &str, detail: impl Into<String>) -> Self {
         Self {
@@ -181,6 +199,21 @@ pub struct Outcome {
     pub at: Millis,
     /// When each stage was reached.
     pub marks: Vec<Mark>,
+}
+
+impl Outcome {
+    /// Whether the order of this id must not be begun again: it was carried out, or an operator ended it.
+    /// One that failed on its own may find a better world the next time.
+    pub fn is_final(&self, id: &str) -> bool {
+        let by_itself = |cause: &Cause| {
+            !matches!(
+                cause.code.as_str(),
+                "cancelled" | "unconfirmed" | "same-master"
+            )
+        };
+        let failed = self.stage == Stage::RolledBack && self.cause.as_ref().is_some_and(by_itself);
+        self.id == id && !failed
+    }
 }
 
 impl State {

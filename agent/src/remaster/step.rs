@@ -3,14 +3,17 @@
 //! The outer match has no wildcard, so a new state does not compile until every place has decided.
 //! `module docs` of the folder show the table as this code has it.
 
-use super::effect::{Effect, Report};
+use super::effect::{Effect, Report, Which};
 use super::event::Event;
 use super::state::{Cause, Journey, Mark, Millis, Outcome, Stage, State};
 
-/// How long a new master may take to authenticate us or to say why not.
-pub(super) const TRIAL: Millis = 120_000;
+/// The longest and the shortest that a new master may take to authenticate us or to say why not; between
+/// them an order's `wait` decides.
+const TRIAL: (Millis, Millis) = (10_000, 120_000);
 /// How long pillar and round trip may take.
-pub(super) const VERIFY: Millis = 60_000;
+const VERIFY: Millis = 60_000;
+/// And a highstate with `test=True` besides.
+const TEST_RUN: Millis = 900_000;
 /// A move that sees the agent start more often than this is given up.
 pub(super) const MAX_RESTARTS: u32 = 5;
 
@@ -44,7 +47,7 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             Event::Ordered(order, _) if order.expires.saturating_mul(1000) < now => {
                 refuse("the order has expired")
             }
-            Event::Ordered(order, _) if last.as_ref().is_some_and(|l| l.id == order.id) => {
+            Event::Ordered(order, _) if last.as_ref().is_some_and(|l| l.is_final(&order.id)) => {
                 refuse("this order was carried out before")
             }
             Event::Ordered(order, previous) => {
@@ -53,6 +56,8 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
                     previous,
                     marks: Vec::new(),
                     restarts: 0,
+                    trouble: None,
+                    rounds: 0,
                 };
                 Ok(staged(journey, now))
             }
@@ -63,7 +68,9 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             | Event::Pending
             | Event::Denied(_)
             | Event::Answered
+            | Event::Trouble(_)
             | Event::Lost(_)
+            | Event::Round
             | Event::Deadline => refuse(NO_CANDIDATE),
         },
 
@@ -81,7 +88,9 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             | Event::Pending
             | Event::Denied(_)
             | Event::Answered
+            | Event::Trouble(_)
             | Event::Lost(_)
+            | Event::Round
             | Event::Deadline => refuse(NO_CANDIDATE),
         },
 
@@ -93,14 +102,16 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             Event::Pending => Ok(waiting(journey, now)),
             Event::Denied(cause) | Event::Failed(cause) => Ok(rolling_back(journey, cause, now)),
             Event::Deadline if now >= deadline => {
-                let cause = Cause::new("timeout", "the new master did not authenticate us in time");
+                let cause = journey.trouble.clone().unwrap_or_else(|| {
+                    Cause::new("timeout", "the new master did not authenticate us in time")
+                });
                 Ok(rolling_back(journey, cause, now))
             }
             Event::Cancel | Event::Rollback => Ok(rolling_back(journey, cancelled(), now)),
             Event::Restarted => Ok(match restarted(&mut journey) {
                 None => {
                     let effects = vec![Effect::Open(journey.order.clone())];
-                    let deadline = clamp(deadline, TRIAL, now);
+                    let deadline = clamp(deadline, trial_time(&journey), now);
                     (State::Trial { journey, deadline }, effects)
                 }
                 Some(cause) => rolling_back(journey, cause, now),
@@ -109,9 +120,13 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             Event::Done | Event::Lost(_) | Event::Deadline => {
                 Ok((State::Trial { journey, deadline }, Vec::new()))
             }
+            Event::Trouble(cause) => {
+                journey.trouble = Some(cause);
+                Ok((State::Trial { journey, deadline }, Vec::new()))
+            }
             Event::Ordered(..) => refuse(BUSY),
             Event::Confirm => refuse(TOO_EARLY),
-            Event::Answered => refuse("nothing was asked yet"),
+            Event::Answered | Event::Round => refuse("nothing was asked yet"),
         },
 
         State::Waiting {
@@ -136,9 +151,13 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             Event::Done | Event::Pending | Event::Lost(_) | Event::Deadline => {
                 Ok((State::Waiting { journey, deadline }, Vec::new()))
             }
+            Event::Trouble(cause) => {
+                journey.trouble = Some(cause);
+                Ok((State::Waiting { journey, deadline }, Vec::new()))
+            }
             Event::Ordered(..) => refuse(BUSY),
             Event::Confirm => refuse(TOO_EARLY),
-            Event::Answered => refuse("nothing was asked yet"),
+            Event::Answered | Event::Round => refuse("nothing was asked yet"),
         },
 
         State::Verifying {
@@ -159,20 +178,24 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             Event::Restarted => Ok(match restarted(&mut journey) {
                 None => {
                     let effects = vec![Effect::Open(journey.order.clone())];
-                    let deadline = now + TRIAL;
+                    let deadline = now + trial_time(&journey);
                     (State::Trial { journey, deadline }, effects)
                 }
                 Some(cause) => rolling_back(journey, cause, now),
             }),
-            Event::Done | Event::Authenticated | Event::Deadline => {
+            Event::Done | Event::Authenticated | Event::Trouble(_) | Event::Deadline => {
                 Ok((State::Verifying { journey, deadline }, Vec::new()))
             }
             Event::Ordered(..) => refuse(BUSY),
             Event::Confirm => refuse(TOO_EARLY),
+            Event::Round => refuse("the move is not done yet"),
         },
 
         State::Committing { journey } => match event {
             Event::Done => Ok(committed(journey, now)),
+            // Somebody else writes our files too: what they mean to say is an operator's to decide, on the
+            // master that was there before. It is still attached.
+            Event::Failed(cause) if cause.is_foreign() => Ok(returning(journey, cause, now)),
             Event::Failed(_) => {
                 let mut effects = vec![Effect::Pause];
                 effects.extend(switch(&journey));
@@ -186,7 +209,9 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             | Event::Pending
             | Event::Denied(_)
             | Event::Answered
+            | Event::Trouble(_)
             | Event::Lost(_)
+            | Event::Round
             | Event::Deadline => Ok((State::Committing { journey }, Vec::new())),
             Event::Ordered(..) => refuse(BUSY),
             Event::Cancel | Event::Confirm | Event::Rollback => {
@@ -194,13 +219,16 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             }
         },
 
-        State::Probation { journey, deadline } => match event {
-            Event::Confirm => {
-                let journey = mark(journey, Stage::Confirmed, now);
-                let tell = tell(&journey, Stage::Confirmed, None, now);
-                let last = outcome(journey, Stage::Confirmed, None, now);
-                Ok((State::Steady { last }, vec![tell, Effect::Tidy]))
+        State::Probation {
+            mut journey,
+            deadline,
+        } => match event {
+            Event::Confirm => Ok(confirmed(journey, now)),
+            Event::Round if journey.order.rounds > journey.rounds + 1 => {
+                journey.rounds += 1;
+                Ok((State::Probation { journey, deadline }, Vec::new()))
             }
+            Event::Round if journey.order.rounds > 0 => Ok(confirmed(journey, now)),
             Event::Denied(cause) | Event::Lost(cause) => Ok(returning(journey, cause, now)),
             Event::Deadline if now >= deadline => {
                 let cause = Cause::new("unconfirmed", "nobody confirmed the move in time");
@@ -217,6 +245,8 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             | Event::Authenticated
             | Event::Pending
             | Event::Answered
+            | Event::Trouble(_)
+            | Event::Round
             | Event::Deadline => Ok((State::Probation { journey, deadline }, Vec::new())),
             Event::Ordered(..) => refuse("the last move awaits its confirmation"),
             Event::Cancel => refuse("the move is done: confirm it, or roll it back"),
@@ -237,7 +267,9 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             | Event::Pending
             | Event::Denied(_)
             | Event::Answered
+            | Event::Trouble(_)
             | Event::Lost(_)
+            | Event::Round
             | Event::Deadline => Ok((State::Returning { journey, cause }, Vec::new())),
             Event::Ordered(..) => refuse(BUSY),
             Event::Cancel | Event::Confirm | Event::Rollback => {
@@ -260,7 +292,9 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             | Event::Pending
             | Event::Denied(_)
             | Event::Answered
+            | Event::Trouble(_)
             | Event::Lost(_)
+            | Event::Round
             | Event::Deadline => Ok((State::RollingBack { journey, cause }, Vec::new())),
             Event::Ordered(..) => refuse(BUSY),
             Event::Cancel | Event::Confirm | Event::Rollback => {
@@ -289,8 +323,12 @@ fn trial(journey: Journey, now: Millis) -> (State, Vec<Effect>) {
         tell(&journey, Stage::Trial, None, now),
         Effect::Open(journey.order.clone()),
     ];
-    let deadline = now + TRIAL;
+    let deadline = now + trial_time(&journey);
     (State::Trial { journey, deadline }, effects)
+}
+
+fn trial_time(journey: &Journey) -> Millis {
+    (journey.order.wait * 1000).clamp(TRIAL.0, TRIAL.1)
 }
 
 fn waiting(journey: Journey, now: Millis) -> (State, Vec<Effect>) {
@@ -312,7 +350,8 @@ fn waiting(journey: Journey, now: Millis) -> (State, Vec<Effect>) {
 
 fn verifying(journey: Journey, now: Millis) -> (State, Vec<Effect>) {
     let effects = vec![Effect::Verify(journey.order.clone())];
-    let deadline = now + VERIFY;
+    let test_run = journey.order.changes.map_or(0, |_| TEST_RUN);
+    let deadline = now + VERIFY + test_run;
     (State::Verifying { journey, deadline }, effects)
 }
 
@@ -324,7 +363,10 @@ fn committing(journey: Journey, now: Millis) -> (State, Vec<Effect>) {
 }
 
 fn switch(journey: &Journey) -> Vec<Effect> {
-    vec![Effect::Switch(journey.order.clone()), Effect::Promote]
+    vec![
+        Effect::Switch(Box::new(journey.clone())),
+        Effect::Promote(Which::New(journey.order.clone())),
+    ]
 }
 
 fn committed(journey: Journey, now: Millis) -> (State, Vec<Effect>) {
@@ -342,6 +384,13 @@ fn committed(journey: Journey, now: Millis) -> (State, Vec<Effect>) {
     (State::Probation { journey, deadline }, effects)
 }
 
+fn confirmed(journey: Journey, now: Millis) -> (State, Vec<Effect>) {
+    let journey = mark(journey, Stage::Confirmed, now);
+    let tell = tell(&journey, Stage::Confirmed, None, now);
+    let last = outcome(journey, Stage::Confirmed, None, now);
+    (State::Steady { last }, vec![tell, Effect::Tidy])
+}
+
 fn returning(journey: Journey, cause: Cause, now: Millis) -> (State, Vec<Effect>) {
     let effects = go_back(&journey, &cause, now);
     (State::Returning { journey, cause }, effects)
@@ -349,8 +398,8 @@ fn returning(journey: Journey, cause: Cause, now: Millis) -> (State, Vec<Effect>
 
 fn go_back(journey: &Journey, cause: &Cause, now: Millis) -> Vec<Effect> {
     vec![
-        Effect::Restore(journey.previous.clone()),
-        Effect::Promote,
+        Effect::Restore(Box::new(journey.clone())),
+        Effect::Promote(Which::Old(journey.previous.clone())),
         tell(journey, Stage::RolledBack, Some(cause), now),
         Effect::Release,
         Effect::Tidy,

@@ -41,6 +41,7 @@ fn previous() -> Previous {
             path: "conf".into(),
             text: None,
         }],
+        ..Previous::default()
     }
 }
 
@@ -54,6 +55,8 @@ fn journey() -> Journey {
         previous: previous(),
         marks: Vec::new(),
         restarts: 0,
+        trouble: None,
+        rounds: 0,
     }
 }
 
@@ -100,7 +103,9 @@ fn events() -> Vec<(String, Event, Millis)> {
         Event::Pending,
         Event::Denied(cause()),
         Event::Answered,
+        Event::Trouble(cause()),
         Event::Lost(cause()),
+        Event::Round,
         Event::Cancel,
         Event::Confirm,
         Event::Rollback,
@@ -109,6 +114,12 @@ fn events() -> Vec<(String, Event, Millis)> {
     .into_iter()
     .map(|e| (e.name().to_owned(), e, NOW))
     .collect();
+    let foreign = Cause::new(Cause::FOREIGN, "a test");
+    all.push((
+        "failed (config changed)".into(),
+        Event::Failed(foreign),
+        NOW,
+    ));
     all.push(("deadline (early)".into(), Event::Deadline, NOW));
     all.push(("deadline".into(), Event::Deadline, LATE));
     all
@@ -119,7 +130,7 @@ fn samples_cover_every_state_and_event() {
     let names: BTreeSet<_> = states().iter().map(State::name).collect();
     assert_eq!(names.len(), 9);
     let names: BTreeSet<_> = events().iter().map(|(_, e, _)| e.name()).collect();
-    assert_eq!(names.len(), 13);
+    assert_eq!(names.len(), 15);
 }
 
 /// The table as Markdown.
@@ -147,25 +158,28 @@ fn table() -> String {
     out
 }
 
+/// The page as the code has it.
+fn page() -> String {
+    format!(
+        "# The states of a move\n\n\
+         What the agent does when something happens, cell by cell, printed from the code. What is not listed is\n\
+         refused with a reason; *stays* is the same state without anything to do. Each state is on disk before\n\
+         its effects begin.\n\n{}",
+        table()
+    )
+}
+
 #[test]
 fn the_docs_show_this_table() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/remaster/mod.rs");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let (head, rest) = text.split_once("//! <!-- table -->\n").unwrap();
-    let (shown, tail) = rest.split_once("//! <!-- end -->\n").unwrap();
-    let mut expected = String::from("//!\n");
-    for line in table().lines() {
-        writeln!(expected, "//! {line}").unwrap();
-    }
-    expected.push_str("//!\n");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/remaster-table.md");
     if std::env::var_os("UPDATE_TABLE").is_some() {
-        let text = format!("{head}//! <!-- table -->\n{expected}//! <!-- end -->\n{tail}");
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, page()).unwrap();
         return;
     }
+    let shown = std::fs::read_to_string(&path).unwrap();
     assert!(
-        shown == expected,
-        "the table in mod.rs is old: UPDATE_TABLE=1 cargo test -p salt-agent remaster"
+        shown == page(),
+        "docs/remaster-table.md is old: UPDATE_TABLE=1 cargo test -p salt-agent remaster"
     );
 }
 
@@ -194,6 +208,11 @@ fn the_cells_that_matter() {
         ("verifying", "restarted", "trial"),
         ("committing", "done", "probation"),
         ("committing", "failed", "committing"),
+        ("committing", "failed (config changed)", "returning"),
+        ("trial", "trouble", "trial"),
+        ("probation", "trouble", "probation"),
+        ("probation", "round", "probation"),
+        ("steady", "round", "refused"),
         ("committing", "cancel", "refused"),
         ("committing", "rollback", "refused"),
         ("probation", "confirm", "steady"),
@@ -223,9 +242,52 @@ fn an_order_is_carried_out_once_and_in_time() {
     let mut late = order(300);
     late.expires = NOW / 1000 - 1;
     assert!(step(steady(None), Event::Ordered(late, previous()), NOW).is_err());
-    let (done, _) = step(states().remove(8), Event::Done, NOW).unwrap();
+    let (done, _) = step(states().remove(6), Event::Confirm, NOW).unwrap();
     let again = Event::Ordered(order(300), previous());
     assert!(step(done, again, NOW).is_err());
+}
+
+#[test]
+fn an_order_that_failed_by_itself_may_be_tried_again() {
+    for (code, again) in [
+        ("port-4506-closed", true),
+        ("cancelled", false),
+        ("unconfirmed", false),
+    ] {
+        let state = State::RollingBack {
+            journey: journey(),
+            cause: Cause::new(code, "a test"),
+        };
+        let (done, _) = step(state, Event::Done, NOW).unwrap();
+        let taken = step(done, Event::Ordered(order(300), previous()), NOW);
+        assert_eq!(taken.is_ok(), again, "{code}");
+    }
+}
+
+#[test]
+fn the_ordered_number_of_round_trips_confirms() {
+    let mut state = states().remove(6);
+    if let State::Probation { journey, .. } = &mut state {
+        journey.order.rounds = 2;
+    }
+    let (state, effects) = step(state, Event::Round, NOW).unwrap();
+    assert_eq!((state.name(), effects.len()), ("probation", 0));
+    let (state, _) = step(state, Event::Round, NOW).unwrap();
+    let State::Steady { last: Some(last) } = state else {
+        panic!("{state:?}")
+    };
+    assert_eq!(last.stage, Stage::Confirmed);
+}
+
+#[test]
+fn a_trial_that_ends_says_what_kept_the_master_away() {
+    let closed = Cause::new("port-4506-closed", "a test");
+    let (state, _) = step(states().remove(2), Event::Trouble(closed.clone()), NOW).unwrap();
+    let (state, _) = step(state, Event::Deadline, LATE).unwrap();
+    let State::RollingBack { cause, .. } = state else {
+        panic!("{state:?}")
+    };
+    assert_eq!(cause, closed);
 }
 
 #[test]
@@ -277,7 +339,7 @@ impl World {
                 self.config = "old";
                 self.pinned = "old";
             }
-            Effect::Promote => {
+            Effect::Promote(_) => {
                 self.open.insert(self.config);
                 self.active = Some(self.config);
             }

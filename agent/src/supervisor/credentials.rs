@@ -1,6 +1,6 @@
 //! Our key pair and what speaks for a master's key, as a session asks for them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use salt_wire::channel::handshake::{Terms, Ticket};
 use salt_wire::channel::trust::Distrust;
@@ -52,8 +52,8 @@ pub(super) struct Credentials {
     pub settings: Arc<Settings>,
     /// Our pair.
     pub pair: Arc<Pair>,
-    /// Masters' keys.
-    pub masters: keys::Masters,
+    /// Masters' keys; others when a candidate becomes our master.
+    pub masters: RwLock<keys::Masters>,
     /// The master.
     pub address: MasterAddress,
     /// For `autosign_grains`.
@@ -64,15 +64,13 @@ impl session::Credentials for Credentials {
     fn terms(&self) -> Result<Terms, Trouble> {
         let id = self.settings.id.parse().map_err(|e| unusable(&e))?;
         let key = self.pair.key().map_err(|e| unusable(&e))?;
-        let trust = self
-            .masters
-            .trust(&self.address)
-            .map_err(|e| unusable(&e))?;
+        let masters = self.masters();
+        let trust = masters.trust(&self.address).map_err(|e| unusable(&e))?;
         let stored = trust.stored.clone();
         let mut terms = Terms::new(id, key, trust);
-        terms.algorithms = self.masters.algorithms();
+        terms.algorithms = masters.algorithms();
         if let Some(stored) = stored {
-            terms.spoken = self.masters.spoken(&stored);
+            terms.spoken = masters.spoken(&stored);
         }
         if self.settings.agent.unsigned_auth {
             terms.min_version = Version::V0;
@@ -82,17 +80,27 @@ impl session::Credentials for Credentials {
     }
 
     fn remember(&self, ticket: &Ticket) -> Result<(), Trouble> {
-        self.masters
+        self.masters()
             .remember(&self.address, ticket)
             .map_err(|e| unusable(&e))
     }
 
     fn advice(&self, distrust: &Distrust) -> String {
-        self.masters.advice(distrust)
+        self.masters().advice(distrust)
     }
 }
 
 impl Credentials {
+    fn masters(&self) -> keys::Masters {
+        let masters = self.masters.read();
+        masters.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Believes what these believe from now on.
+    pub(super) fn set_masters(&self, masters: keys::Masters) {
+        *self.masters.write().unwrap_or_else(PoisonError::into_inner) = masters;
+    }
+
     /// `autosign_grains`: names to values, null for one that is missing.
     fn autosign(&self) -> Option<Map> {
         let names = &self.settings.auth.autosign_grains;

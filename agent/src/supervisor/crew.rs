@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::Daemon;
 use super::sessions::{Parts, Sessions};
 use super::welcome;
+use crate::config::MasterType;
 use crate::notify::Pulses;
 use crate::session::Arrived;
 
@@ -55,6 +56,7 @@ impl Crew {
     /// Lives the present settings, with new sessions only.
     pub(super) fn start(&self) {
         let mut now = self.now();
+        self.daemon.links.set_active(self.names());
         if let Some(old) = now.take() {
             old.living.abort();
             old.sessions.close_all();
@@ -65,6 +67,7 @@ impl Crew {
     /// Lives the present settings; all sessions that are open stay, those that the settings name as theirs.
     pub(super) fn take_over(&self) {
         let mut now = self.now();
+        self.daemon.links.set_active(self.names());
         let sessions = self.open();
         if let Some(old) = now.take() {
             old.living.abort();
@@ -89,6 +92,28 @@ impl Crew {
 
     /// The names of the masters in the settings.
     pub(super) fn configured(&self) -> BTreeSet<String> {
+        self.names().into_iter().collect()
+    }
+
+    /// Those that should have a session: all of them, or with failover the one that is lived with.
+    pub(super) fn wanted(&self) -> BTreeSet<String> {
+        let kind = self.daemon.settings().master.kind;
+        let mut names = self.names();
+        if kind == MasterType::Failover || kind == MasterType::Distributed {
+            let open = |name: &String| self.daemon.links.get(name).is_some();
+            names = names.into_iter().filter(open).take(1).collect();
+        }
+        names.into_iter().collect()
+    }
+
+    /// Closes one session.
+    pub(super) fn dismiss(&self, name: &str) {
+        if let Some(now) = &*self.now() {
+            now.sessions.close_named(name);
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
         let settings = self.daemon.settings();
         let addresses = settings.master.addresses.iter();
         addresses.map(ToString::to_string).collect()

@@ -1,5 +1,6 @@
 //! Returns out of the spool and to their master, while it is ready.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ pub(super) async fn drain(
 ) {
     let mut news = spool.subscribe();
     let mut sending: JoinSet<(EntryId, String, Sent)> = JoinSet::new();
+    let mut out = Out(spool.clone(), HashSet::new());
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     let mut rest: Option<Instant> = None;
     let mut was_ready = false;
@@ -65,6 +67,7 @@ pub(super) async fn drain(
                 let Some(entry) = spool.next(client.master()) else {
                     break;
                 };
+                out.1.insert(entry.id);
                 sending.spawn(send(client.clone(), entry, timing, ladder.clone()));
             }
         }
@@ -73,6 +76,7 @@ pub(super) async fn drain(
         tokio::select! {
             Some(done) = sending.join_next() => {
                 let Ok((id, jid, sent)) = done else { continue };
+                out.1.remove(&id);
                 match sent {
                     Sent::Stored(way) => {
                         spool.ack(id);
@@ -109,6 +113,18 @@ pub(super) async fn drain(
             () = sleep_until(pause.unwrap_or_else(Instant::now)), if pause.is_some() => {
                 rest = None;
             }
+        }
+    }
+}
+
+/// What is on its way: back in the spool when the session is closed under it, for the next one or another
+/// master to take.
+struct Out(Arc<Spool>, HashSet<EntryId>);
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        for id in &self.1 {
+            self.0.release(*id);
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::session::{Client, RequestError, Session, Status};
 #[derive(Default)]
 pub struct Links {
     links: RwLock<BTreeMap<String, Link>>,
+    /// The masters of the configuration: the others are on trial, or about to be left.
+    active: RwLock<Vec<String>>,
 }
 
 /// How one master is reached.
@@ -50,6 +52,11 @@ impl Links {
         }
     }
 
+    /// These are our masters from now on.
+    pub fn set_active(&self, names: Vec<String>) {
+        *self.active.write().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
     /// A session was closed.
     pub fn remove(&self, name: &str) {
         let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
@@ -82,10 +89,51 @@ impl Masters for Links {
         self.get(master)
             .map(|link| Arc::new(link) as Arc<dyn Master>)
     }
+
+    fn bystander(&self, master: &str) -> Option<String> {
+        let active = self.active.read().unwrap_or_else(PoisonError::into_inner);
+        let other = !master.is_empty() && !active.is_empty() && !active.iter().any(|a| a == master);
+        other.then(|| {
+            format!(
+                "{master} is not the active master of this minion (not-active-master); {} is",
+                active.join(", ")
+            )
+        })
+    }
+}
+
+impl Master for Link {
+    fn request(&self, load: Map) -> Result<Value, MasterError> {
+        self.asking().request(load)
+    }
+
+    fn pillar(&self, load: Map) -> Result<Map, MasterError> {
+        self.asking().pillar(load)
+    }
+}
+
+impl Link {
+    fn asking(&self) -> Asking {
+        Asking {
+            client: self.client.clone(),
+            runtime: self.runtime.clone(),
+        }
+    }
+}
+
+/// A master that can be asked for as long as its client lives, whether or not it has a session here.
+pub(super) fn asking(client: Client) -> Arc<dyn Master> {
+    let runtime = Handle::current();
+    Arc::new(Asking { client, runtime })
+}
+
+struct Asking {
+    client: Client,
+    runtime: Handle,
 }
 
 /// Blocks the calling thread, which must be none of the runtime's own.
-impl Master for Link {
+impl Master for Asking {
     fn request(&self, load: Map) -> Result<Value, MasterError> {
         let asked = self.client.request(load, self.client.patience());
         self.runtime.block_on(asked).map_err(|e| self.worded(e))
@@ -97,7 +145,7 @@ impl Master for Link {
     }
 }
 
-impl Link {
+impl Asking {
     fn worded(&self, error: RequestError) -> MasterError {
         let master = self.client.master().to_owned();
         match error {

@@ -20,8 +20,9 @@ mod events;
 #[cfg(debug_assertions)]
 mod fault;
 mod links;
+mod mismatch;
+mod orders;
 mod remaster;
-mod remaster_files;
 mod services;
 mod sessions;
 mod signing;
@@ -50,6 +51,7 @@ use crate::schedule::{self, Schedule};
 use crate::session::{Arrived, State};
 use crate::{control as socket, grains};
 use crew::Crew;
+use remaster::Expected;
 
 /// Publications that wait for the dispatcher; libzmq keeps as many.
 const WAITING: usize = 1000;
@@ -76,6 +78,8 @@ pub struct Daemon {
     schedule: Arc<Schedule>,
     /// The name of the remaster machine's state.
     remaster: Mutex<String>,
+    /// Whose agent this is while a move is under way.
+    expected: Mutex<Option<Expected>>,
 }
 
 impl Daemon {
@@ -100,6 +104,25 @@ impl Daemon {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// These masters count, whatever the configuration says meanwhile.
+    fn expect(&self, expected: Option<Expected>) {
+        *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = expected;
+    }
+
+    fn expected(&self) -> Option<Expected> {
+        self.expected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn add_warning(&self, text: String) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        // The same thing is said once.
+        warnings.retain(|w| *w != text);
+        warnings.push(text);
     }
 
     /// A context for what no job asks for.
@@ -166,7 +189,16 @@ pub async fn run(
     let started = Instant::now();
     let pulses = Arc::new(Pulses::default());
     let (sender, publications) = mpsc::channel(WAITING);
+    let mut loaded = loaded;
+    let machine = remaster::machine(&loaded.settings);
+    let expected = Expected::of(machine.state());
+    let held = remaster::hold(expected.as_ref(), &mut loaded.settings);
     let daemon = build(loaded, started);
+    daemon.expect(expected);
+    if let Some(words) = held {
+        warn!("{words}");
+        daemon.add_warning(words);
+    }
     let settings = daemon.settings();
     let collect = daemon.clone();
     // Beside the connections: neither waits for the other.
@@ -185,12 +217,13 @@ pub async fn run(
     .ok();
     let crew = Arc::new(Crew::new(daemon.clone(), sender, pulses));
     crew.start();
-    let mover = remaster::start(&daemon, &crew, &reload);
+    let (mover, asked) = remaster::start(&daemon, &crew, &reload, machine);
     daemon.notify.ready();
     let pump = tokio::spawn(pump(daemon.clone(), publications));
     let periodic = tokio::spawn(periodic(daemon.clone()));
     let scheduler = tokio::spawn(scheduler(daemon.clone()));
     let heed = tokio::spawn(events::heed(daemon.clone(), daemon.services.listen()));
+    let orders = tokio::spawn(orders::look(daemon.clone(), asked));
     tokio::pin!(shutdown);
     let beat = pulse.run();
     tokio::pin!(beat);
@@ -210,7 +243,7 @@ pub async fn run(
     info!("Stopping.");
     daemon.notify.stopping();
     crew.rest();
-    for task in [mover, pump, periodic, scheduler, heed] {
+    for task in [mover, pump, periodic, scheduler, heed, orders] {
         task.abort();
     }
     let last = daemon.clone();
@@ -278,6 +311,7 @@ fn build(loaded: Loaded, started: Instant) -> Arc<Daemon> {
         once: welcome::Once::default(),
         schedule,
         remaster: Mutex::new("steady".to_owned()),
+        expected: Mutex::new(None),
     })
 }
 
@@ -372,7 +406,13 @@ fn reloaded(daemon: &Arc<Daemon>, reload: &Reload) -> bool {
             return false;
         }
     };
+    let mut loaded = loaded;
+    let held = remaster::hold(daemon.expected().as_ref(), &mut loaded.settings);
     let same = adopt_settings(daemon, loaded);
+    if let Some(words) = held {
+        warn!("{words}");
+        daemon.add_warning(words);
+    }
     let refresh = daemon.clone();
     tokio::task::spawn_blocking(move || {
         if let Err(error) = refresh.services.refresh_grains(&refresh.context()) {

@@ -1,9 +1,9 @@
 //! The sessions of a configuration: all masters at once, or one at a time with the next when it is lost.
 //! And one more beside them whenever somebody opens it: a candidate of a remaster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use salt_wire::zmtp::Limits;
@@ -37,13 +37,14 @@ pub struct Sessions {
     pub(super) attend: Attend,
     pub(super) pulses: Arc<Pulses>,
     pub(super) started: Instant,
-    dial: Arc<dyn Dial>,
-    resolve: Arc<dyn Resolve>,
+    pub(super) dial: Arc<dyn Dial>,
+    pub(super) resolve: Arc<dyn Resolve>,
     open: Mutex<BTreeMap<String, Held>>,
 }
 
 struct Held {
     session: Session,
+    credentials: Arc<Credentials>,
     attendant: JoinHandle<()>,
     console: JoinHandle<()>,
 }
@@ -130,20 +131,14 @@ impl Sessions {
         masters: keys::Masters,
         options: Options,
     ) -> watch::Receiver<Status> {
-        let credentials = Credentials {
-            settings: self.settings.clone(),
-            pair: self.pair.clone(),
-            masters,
-            address: address.clone(),
-            facts: self.facts.clone(),
-        };
+        let credentials = Arc::new(self.credentials(address, masters));
         let name = address.to_string();
         let pulse = self.pulses.add(&format!("session {name}"), self.started);
         let session = Session::start(Setup {
             address: address.clone(),
             options,
             persistence,
-            credentials: Arc::new(credentials),
+            credentials: credentials.clone(),
             dial: self.dial.clone(),
             resolve: self.resolve.clone(),
             jobs: self.jobs.clone(),
@@ -159,6 +154,7 @@ impl Sessions {
         ));
         let held = Held {
             session,
+            credentials,
             attendant,
             console,
         };
@@ -166,11 +162,35 @@ impl Sessions {
         status
     }
 
+    /// What a session would bring to this master.
+    pub(super) fn credentials(
+        &self,
+        address: &MasterAddress,
+        masters: keys::Masters,
+    ) -> Credentials {
+        Credentials {
+            settings: self.settings.clone(),
+            pair: self.pair.clone(),
+            masters: RwLock::new(masters),
+            address: address.clone(),
+            facts: self.facts.clone(),
+        }
+    }
+
+    /// The status of a session that is open.
+    pub(super) fn status_of(&self, name: &str) -> Option<watch::Receiver<Status>> {
+        self.held().get(name).map(|held| held.session.status())
+    }
+
     /// Closes a session.
     pub fn close(&self, address: &MasterAddress) {
-        let name = address.to_string();
-        self.links.remove(&name);
-        if let Some(held) = self.held().remove(&name) {
+        self.close_named(&address.to_string());
+    }
+
+    /// Closes a session by its name.
+    pub(super) fn close_named(&self, name: &str) {
+        self.links.remove(name);
+        if let Some(held) = self.held().remove(name) {
             info!(master = held.session.name(), "Session closed.");
         }
     }
@@ -182,24 +202,15 @@ impl Sessions {
         for name in theirs.keys() {
             self.links.set_rank(name, usize::MAX);
         }
-        self.held().extend(theirs);
-        for (rank, address) in self.settings.master.addresses.iter().enumerate() {
-            self.links.set_rank(&address.to_string(), rank);
-        }
-    }
-
-    /// Closes all but these.
-    pub(super) fn keep_only(&self, names: &BTreeSet<String>) {
         let mut held = self.held();
-        let leaving: Vec<String> = held
-            .keys()
-            .filter(|n| !names.contains(*n))
-            .cloned()
-            .collect();
-        for name in leaving {
-            self.links.remove(&name);
-            held.remove(&name);
-            info!(master = name, "Session closed.");
+        held.extend(theirs);
+        for (rank, address) in self.settings.master.addresses.iter().enumerate() {
+            let name = address.to_string();
+            self.links.set_rank(&name, rank);
+            // A candidate believed its order; our master's key is the stored one.
+            if let Some(held) = held.get(&name) {
+                held.credentials.set_masters(self.masters());
+            }
         }
     }
 
@@ -255,7 +266,12 @@ impl Sessions {
         let mut backoff = Backoff::new(net.recon_default, net.recon_default + net.recon_max);
         let mut passes = 0;
         while let Some(address) = list.current().cloned() {
-            let status = self.open(&address, 0, Persistence::UntilLost, self.masters());
+            // Taken over from the configuration before: it need not be interrupted.
+            let ready = |status: &watch::Receiver<Status>| status.borrow().state.is_ready();
+            let status = match self.status_of(&address.to_string()).filter(ready) {
+                Some(status) => status,
+                None => self.open(&address, 0, Persistence::UntilLost, self.masters()),
+            };
             let span = tracing::info_span!("failover", master = %address);
             let home = self.live(&mut list, status).instrument(span).await;
             self.close(&address);

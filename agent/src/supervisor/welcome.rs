@@ -187,8 +187,10 @@ pub(super) fn attend(daemon: &Arc<Daemon>, session: &Session) -> tokio::task::Jo
     let ladder = super::signing::Ladder::of(&daemon.settings());
     let drain = super::drain::drain(session.client(), spool, session.status(), timing, ladder);
     let told = tell(daemon.clone(), session.status());
+    let name = session.name().to_owned();
+    let mismatch = super::mismatch::watch(daemon.clone(), name, session.status());
     tokio::spawn(async move {
-        tokio::join!(greeter, drain, told);
+        tokio::join!(greeter, drain, told, mismatch);
     })
 }
 

@@ -99,7 +99,7 @@ impl Link {
 
     /// One request and its reply. `patience` is for a connection on which nothing moves, so that a large
     /// message over a slow line is no timeout; but a peer that keeps us with a byte now and then, or with PINGs, is
-    /// one after [`SLOWEST`]. After an error the link is of no more use.
+    /// one after `SLOWEST`. After an error the link is of no more use.
     pub async fn request(&mut self, body: &[u8], patience: Duration) -> Result<Vec<u8>, Error> {
         self.request_within(u64::MAX, body, patience).await
     }

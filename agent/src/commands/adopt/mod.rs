@@ -20,6 +20,7 @@ use crate::config::{Loaded, Settings};
 use crate::host::exec::Processes;
 use crate::identity::Cache;
 use crate::keys::Store;
+use crate::remaster::Machine;
 
 use plan::Systemd;
 use record::Record;
@@ -29,6 +30,7 @@ pub(super) fn run(global: &Global, args: &AdoptArgs) -> anyhow::Result<Code> {
     let loaded = load(&source(global), Cache::Read)?;
     start_logging(&loaded, Destination::Console);
     let settings = &loaded.settings;
+    refuse_a_move_under_way(settings)?;
     let file = record::file(settings);
     let known = Record::read(&file)?;
     let systemd = Systemd::new(&Processes, args.no_systemd);
@@ -108,6 +110,19 @@ fn key_of(settings: &Settings) -> anyhow::Result<Option<String>> {
 }
 
 /// Two minions with one key fight for its session: without systemd we cannot stop the other one.
+/// Whoever takes over in the middle of a remaster would know nothing of the way back.
+fn refuse_a_move_under_way(settings: &Settings) -> anyhow::Result<()> {
+    let journal = settings.pki_dir.join("remaster/journal.json");
+    let machine = Machine::open(&journal)?;
+    let state = machine.state().name();
+    if state != "steady" {
+        bail!(
+            "a remaster is under way ({state}): `salt-agent remaster confirm`, `cancel` or `rollback` first"
+        );
+    }
+    Ok(())
+}
+
 fn refuse_a_running_minion(pidfile: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(pidfile).unwrap_or_default();
     if let Ok(pid) = text.trim().parse::<i32>()
