@@ -15,6 +15,13 @@ impl fmt::Display for Address {
     }
 }
 
+impl From<&str> for Address {
+    /// An address that the caller has made, such as that of a network of its own.
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 /// The next unused address: the process id makes it ours, a counter makes it new.
 pub fn next_address() -> Address {
     let pid = std::process::id();

@@ -75,12 +75,32 @@ impl Agent {
 
     /// Starts `salt-agent run`.
     pub fn run(&mut self) {
+        self.run_by(&mut Command::new(bin("salt-agent")), &[]);
+    }
+
+    /// Starts it so that it is killed at this point of a move, as `SALT_AGENT_CRASH` names them.
+    pub fn run_until(&mut self, point: &str) {
+        let variable = [("SALT_AGENT_CRASH", point)];
+        self.run_by(&mut Command::new(bin("salt-agent")), &variable);
+    }
+
+    /// Starts it inside of a network namespace.
+    pub fn run_in(&mut self, space: &str) {
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", space])
+            .arg(bin("salt-agent"));
+        self.run_by(&mut command, &[]);
+    }
+
+    fn run_by(&mut self, command: &mut Command, variables: &[(&str, &str)]) {
         let log = self.dir().join("agent.out");
         self.process = Some(Process::start(
-            Command::new(bin("salt-agent"))
+            command
                 .arg("run")
                 .arg("-c")
-                .arg(self.config_dir()),
+                .arg(self.config_dir())
+                .envs(variables.iter().copied()),
             &log,
         ));
     }

@@ -7,6 +7,12 @@
 )]
 
 mod crash;
+mod both;
+mod crashes;
 mod fleet;
 mod many;
 mod moves;
+mod net;
+mod orders;
+mod pair;
+mod trouble;

@@ -1,96 +1,45 @@
-//! One agent after the other moves from a 3008 master to a 3006 one, or fails to and stays.
+//! The ways that a move goes between two masters that are shared by all cases of a direction.
 
 use std::fs;
 
-use harness::{Agent, Master, Release, until, until_some};
-use serde_json::Value;
+use harness::{Release, until_some};
 
-struct Pair {
-    old: Master,
-    new: Master,
-}
-
-impl Pair {
-    /// An agent that is ready on the old master.
-    fn agent(&self, id: &str) -> Agent {
-        let mut agent = Agent::start(id, &self.old.address.to_string(), "");
-        agent.wait_ready();
-        agent
-    }
-
-    /// Orders a move through the old master; what the agent answered.
-    fn order(&self, id: &str, finger: &str, more: &[&str]) -> Value {
-        let (master, finger) = (
-            format!("master={}", self.new.address),
-            format!("finger={finger}"),
-        );
-        let mut args = vec![id, "remaster.to", &master, &finger];
-        args.extend(more);
-        self.old.salt(&args)[id].clone()
-    }
-}
-
-/// Null while nobody is there to be asked.
-fn status(agent: &Agent) -> Value {
-    let asked = agent.command("remaster", &["status", "-o", "json"]);
-    serde_json::from_str(&asked.stdout).unwrap_or_default()
-}
-
-fn wait_state(agent: &Agent, state: &str) -> Value {
-    until_some(60, &format!("{} to be {state}", agent.id), || {
-        let status = status(agent);
-        (status["state"] == state).then_some(status)
-    })
-}
-
-fn answers(master: &Master, id: &str) -> bool {
-    master
-        .run(
-            "salt",
-            &["--out", "json", "--static", "-t", "3", id, "test.ping"],
-        )
-        .stdout
-        .contains("true")
-}
-
-/// One master and no other, in configuration and connections.
-fn on_only(agent: &Agent, master: &Master) {
-    let address = format!("{}:4506", master.address);
-    until(60, &format!("{} to be on {address} only", agent.id), || {
-        let report = agent.command("status", &["-o", "json"]);
-        let report: Value = serde_json::from_str(&report.stdout).unwrap_or_default();
-        let masters = report["masters"].as_array().cloned().unwrap_or_default();
-        masters.len() == 1
-            && masters[0]["address"] == address.as_str()
-            && masters[0]["state"] == "ready"
-    });
-}
-
-fn drop_in(agent: &Agent) -> std::path::PathBuf {
-    agent.config_dir().join("minion.d/90-remaster.conf")
-}
-
-fn leftovers(agent: &Agent) -> bool {
-    agent
-        .config_dir()
-        .join("pki/minion/remaster/candidate.pub")
-        .exists()
-}
+use crate::pair::{Pair, answers, drop_in, leftovers, on_only, status, wait_end, wait_state};
+use crate::{both, crashes, trouble};
 
 #[test]
-fn moves_from_3008_to_3006() {
-    let (from, to) = (Release::V3008, Release::V3006);
-    if !from.is_installed() || !to.is_installed() {
+fn from_3008_to_3006() {
+    let Some(pair) = Pair::of(Release::V3008, Release::V3006) else {
         return;
-    }
-    let old = Master::of(from).auto_accept().start();
-    let new = Master::of(to).start();
-    let pair = Pair { old, new };
+    };
     what_cannot_be_reached_is_not_tried(&pair);
     waits_for_its_key_then_moves_and_stays(&pair);
     a_wrong_fingerprint_is_refused(&pair);
     an_unconfirmed_move_is_undone(&pair);
-    a_killed_agent_comes_back_on_one_master(&pair);
+    the_ordered_round_trips_confirm(&pair);
+    a_list_is_lived_with(&pair);
+    trouble::everything_that_goes_wrong_has_its_word(&pair);
+    trouble::who_writes_into_the_configuration_is_not_obeyed(&pair);
+    both::only_the_active_master_runs_states(&pair);
+    both::a_job_a_second_through_the_whole_move(&pair);
+    crashes::killed_at_any_point_it_comes_back_on_one_master(&pair);
+}
+
+#[test]
+fn from_3006_to_3008() {
+    let Some(pair) = Pair::of(Release::V3006, Release::V3008) else {
+        return;
+    };
+    both::a_job_a_second_through_the_whole_move(&pair);
+    trouble::a_look_leaves_no_trace(&pair);
+}
+
+#[test]
+fn from_3007_to_3008() {
+    let Some(pair) = Pair::of(Release::V3007, Release::V3008) else {
+        return;
+    };
+    both::a_job_a_second_through_the_whole_move(&pair);
 }
 
 fn what_cannot_be_reached_is_not_tried(pair: &Pair) {
@@ -137,12 +86,16 @@ fn what_cannot_be_reached_is_not_tried(pair: &Pair) {
 
 fn waits_for_its_key_then_moves_and_stays(pair: &Pair) {
     let mut agent = pair.agent("mover");
-    let taken = pair.order("mover", &pair.new.finger(), &["confirm=60"]);
+    let taken = pair.order("mover", &pair.new.finger(), &["confirm=120"]);
     assert_eq!(taken["state"], "staged", "{taken}");
     wait_state(&agent, "waiting");
     assert!(answers(&pair.old, "mover"), "managed while it waits");
     let again = pair.order("mover", &pair.new.finger(), &[]);
     assert!(again.as_str().unwrap().contains("under way"), "{again}");
+    // A power cut in the middle, and an agent that is upgraded meanwhile.
+    agent.kill();
+    agent.run();
+    wait_state(&agent, "waiting");
     pair.new.accept("mover");
     let moved = wait_state(&agent, "probation");
     assert!(moved["since"]["waiting"].is_number(), "{moved}");
@@ -160,10 +113,6 @@ fn waits_for_its_key_then_moves_and_stays(pair: &Pair) {
     on_only(&agent, &pair.new);
     let conf = fs::read_to_string(drop_in(&agent)).unwrap();
     assert!(conf.contains(&pair.new.finger()), "{conf}");
-    let pinned =
-        fs::read_to_string(agent.config_dir().join("pki/minion/minion_master.pub")).unwrap();
-    let key = fs::read_to_string(pair.new.pki_dir().join("master.pub")).unwrap();
-    assert_eq!(pinned.trim(), key.trim());
 }
 
 fn a_wrong_fingerprint_is_refused(pair: &Pair) {
@@ -184,9 +133,8 @@ fn a_wrong_fingerprint_is_refused(pair: &Pair) {
 }
 
 fn an_unconfirmed_move_is_undone(pair: &Pair) {
-    let agent = pair.agent("homesick");
+    let agent = pair.known_agent("homesick");
     pair.order("homesick", &pair.new.finger(), &["confirm=8"]);
-    pair.new.accept("homesick");
     wait_state(&agent, "probation");
     on_only(&agent, &pair.new);
     let end = wait_state(&agent, "steady");
@@ -196,22 +144,34 @@ fn an_unconfirmed_move_is_undone(pair: &Pair) {
     assert!(!drop_in(&agent).exists());
 }
 
-fn a_killed_agent_comes_back_on_one_master(pair: &Pair) {
-    let mut agent = pair.agent("victim");
-    pair.order("victim", &pair.new.finger(), &["confirm=300"]);
-    wait_state(&agent, "waiting");
-    agent.kill();
-    agent.run();
-    wait_state(&agent, "waiting");
-    until(60, "victim to answer", || answers(&pair.old, "victim"));
-    pair.new.accept("victim");
-    wait_state(&agent, "probation");
-    agent.kill();
-    agent.run();
-    let back = wait_state(&agent, "probation");
-    assert!(back["seconds_left"].as_f64().unwrap() < 300.0, "{back}");
+fn the_ordered_round_trips_confirm(pair: &Pair) {
+    let agent = pair.known_agent("sure");
+    pair.order_here(&agent, &["--rounds", "2", "--confirm", "60"])
+        .success();
+    wait_end(&agent, "confirmed");
     on_only(&agent, &pair.new);
-    let rolled = pair.new.salt(&["victim", "remaster.rollback"]);
-    assert_eq!(rolled["victim"]["state"], "returning", "{rolled}");
-    on_only(&agent, &pair.old);
+}
+
+/// From one master to a failover list with the old one as its second.
+fn a_list_is_lived_with(pair: &Pair) {
+    let agent = pair.known_agent("listed");
+    let others = format!(
+        "others=[{{\"master\": \"{}\", \"finger\": \"{}\"}}]",
+        pair.old.address,
+        pair.old.finger()
+    );
+    let taken = pair.order(
+        "listed",
+        &pair.new.finger(),
+        &[&others, "failover=True", "rounds=1"],
+    );
+    assert_eq!(taken["state"], "staged", "{taken}");
+    wait_end(&agent, "confirmed");
+    on_only(&agent, &pair.new);
+    let conf = fs::read_to_string(drop_in(&agent)).unwrap();
+    assert!(conf.contains("master_type: failover"), "{conf}");
+    let own = format!("pki/minion/masters/{}_4506.pub", pair.old.address);
+    let own = fs::read_to_string(agent.config_dir().join(own)).unwrap();
+    let key = fs::read_to_string(pair.old.pki_dir().join("master.pub")).unwrap();
+    assert_eq!(own.trim(), key.trim());
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -124,15 +125,16 @@ fn get(url: &str) -> Option<String> {
 
 fn agent() -> ureq::Agent {
     let roots = ROOTS.iter().find_map(|file| fs::read(file).ok());
-    let mut tls = TlsConfig::builder();
-    if let Some(pem) = roots {
-        let certificates = parse_pem(&pem).filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        });
-        let certificates: Vec<Certificate<'static>> = certificates.collect();
-        tls = tls.root_certs(RootCerts::Specific(certificates.into()));
-    }
+    let roots = roots.unwrap_or_default();
+    let certificates = parse_pem(&roots).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    let certificates: Vec<Certificate<'static>> = certificates.collect();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::Specific(Arc::new(certificates)))
+        .unversioned_rustls_crypto_provider(provider);
     ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
         .tls_config(tls.build())

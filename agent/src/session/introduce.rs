@@ -51,6 +51,12 @@ pub async fn introduce(
         timeout: options.request_timeout,
         tries: options.request_tries,
     };
-    let client = Client::new(name, live, Arc::new(Notify::new()), patience);
+    let client = Client::new(
+        name,
+        live,
+        Arc::new(Notify::new()),
+        patience,
+        Arc::default(),
+    );
     Ok((client, ticket))
 }

@@ -31,7 +31,7 @@ use super::links::Link;
 use super::orders;
 use super::services::fresh_pillar;
 use super::{Daemon, Reload, adopt_settings};
-use crate::config::{MasterAddress, Settings};
+use crate::config::{MasterAddress, MasterType, Settings};
 use crate::context::{Error, Minion};
 use crate::dispatch::{Masters, Publication};
 use crate::keys;
@@ -40,7 +40,7 @@ use crate::remaster::{
     Cause, Driver, Effect, Effects, Event, Journey, Look, Machine, Millis, Previous, Report,
     Request, State, Which, control,
 };
-use crate::session::Patience;
+use crate::session::{Patience, Persistence};
 
 /// Requests that wait for the machine.
 const WAITING: usize = 32;
@@ -173,6 +173,7 @@ impl Effects for Mover {
             .map_err(|e| Cause::new("keys-unusable", e.to_string()))?;
         let state = if news { "permitted" } else { "known" };
         info!(master = %address, finger, state, "The master may have another key.");
+        self.try_again(&address);
         Ok(map! {
             "state" => state, "master" => address.to_string(), "finger" => finger,
             "expires" => order.expires,
@@ -214,6 +215,20 @@ impl Effects for Mover {
 }
 
 impl Mover {
+    /// A session that was refused waits long between two tries: what was permitted is tried at once.
+    fn try_again(&self, address: &MasterAddress) {
+        let name = address.to_string();
+        let settings = self.daemon.settings();
+        let away = self.daemon.links.get(&name);
+        let away = away.is_some_and(|link| !link.status.borrow().state.is_ready());
+        let rank = settings.master.addresses.iter().position(|a| a == address);
+        if let (true, Some(rank), MasterType::Hot) = (away, rank, settings.master.kind)
+            && let Some(sessions) = self.crew.sessions()
+        {
+            sessions.open(address, rank, Persistence::Forever, sessions.masters());
+        }
+    }
+
     fn looks(&self) -> Looks {
         Looks {
             daemon: self.daemon.clone(),

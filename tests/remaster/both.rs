@@ -1,0 +1,119 @@
+//! While two masters are there: jobs of both are served, states are the active one's, nothing is lost.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use harness::{Client, until};
+use serde_json::{Value, json};
+
+use crate::pair::{Pair, on_only, status, wait_end, wait_state};
+
+/// A job of the old master is still running when the agent has moved: the old one is heard, and answered,
+/// and must not change states; the new one may.
+pub(crate) fn only_the_active_master_runs_states(pair: &Pair) {
+    let agent = pair.known_agent("torn");
+    let (mut old, mut new) = (Client::of(&pair.old), Client::of(&pair.new));
+    let long = old.publish("torn", "cmd.run", json!(["sleep 25; echo done"]), 1);
+    until(30, "the long job to run", || {
+        agent.status()["jobs"]
+            .as_array()
+            .is_some_and(|jobs| !jobs.is_empty())
+    });
+    pair.order_here(&agent, &[]).success();
+    wait_state(&agent, "probation");
+
+    let (ping, _) = old.call("torn", "test.ping", json!([]), json!({}));
+    assert_eq!(ping, true, "the old master is still heard");
+    let state = json!(["test.succeed_with_changes", "x"]);
+    let (refused, _) = old.call("torn", "state.single", state.clone(), json!({}));
+    let words = refused.as_str().unwrap_or_default();
+    assert!(
+        words.contains("not-active-master") && words.contains(&pair.new.address.to_string()),
+        "{refused}"
+    );
+    let (tried, _) = old.call("torn", "state.single", state.clone(), json!({"test": true}));
+    assert!(tried.is_object(), "{tried}");
+    let (refused, _) = old.call("torn", "remaster.confirm", json!([]), json!({}));
+    assert!(
+        refused
+            .as_str()
+            .unwrap_or_default()
+            .contains("not-active-master"),
+        "{refused}"
+    );
+    let (done, _) = new.call("torn", "state.single", state, json!({}));
+    assert!(done.is_object(), "{done}");
+
+    let mut returned = Value::Null;
+    until(60, "the old master's job to be answered to it", || {
+        returned = old.returns("torn", &long).remove(0);
+        !returned.is_null()
+    });
+    assert_eq!(returned, "done");
+    let (confirmed, _) = new.call("torn", "remaster.confirm", json!([]), json!({}));
+    assert_eq!(confirmed["last"]["outcome"], "confirmed", "{confirmed}");
+    on_only(&agent, &pair.new);
+}
+
+/// Each job writes into a file of its own: twice run is two lines, lost is none.
+pub(crate) fn a_job_a_second_through_the_whole_move(pair: &Pair) {
+    let agent = pair.agent("busy");
+    let mut clients = [Client::of(&pair.old), Client::of(&pair.new)];
+    let counters = agent.dir().join("counters");
+    fs::create_dir(&counters).unwrap();
+    let mut jobs: Vec<(usize, String)> = Vec::new();
+    let mut seen: Vec<String> = Vec::new();
+    let mut after = 0;
+    let end = Instant::now() + Duration::from_secs(180);
+    while after < 4 {
+        assert!(Instant::now() < end, "the move did not end: {seen:?}");
+        let tick = Instant::now();
+        let state = status(&agent)["state"].as_str().unwrap_or("").to_owned();
+        let moved = seen.iter().any(|s| s == "probation") || state == "probation";
+        // The operator asks the master that the agent is on.
+        let on = usize::from(moved);
+        let file = counters.join(jobs.len().to_string());
+        let work = json!([format!("echo run >> {}", file.display())]);
+        let jid = clients[on].publish("busy", "cmd.run", work, 1).remove(0);
+        jobs.push((on, jid));
+        if seen.last() != Some(&state) {
+            seen.push(state.clone());
+        }
+        match (jobs.len(), state.as_str()) {
+            (2, _) => {
+                pair.order_here(&agent, &["--confirm", "100"]).success();
+            }
+            (_, "waiting") if pair.new.keys("minions_pre").iter().any(|k| k == "busy") => {
+                pair.new.accept("busy");
+            }
+            (_, "probation") => {
+                after += 1;
+                if after == 3 {
+                    agent.command("remaster", &["confirm"]).success();
+                }
+            }
+            (_, "steady") if moved => after += 1,
+            _ => {}
+        }
+        std::thread::sleep(Duration::from_secs(1).saturating_sub(tick.elapsed()));
+    }
+    wait_end(&agent, "confirmed");
+    on_only(&agent, &pair.new);
+    assert!(seen.iter().any(|s| s == "waiting"), "{seen:?}");
+    for (number, (on, jid)) in jobs.iter().enumerate() {
+        let mut returned = Value::Null;
+        until(
+            30,
+            &format!("job {number} of {} to be answered", jobs.len()),
+            || {
+                returned = clients[*on]
+                    .returns("busy", std::slice::from_ref(jid))
+                    .remove(0);
+                !returned.is_null()
+            },
+        );
+        let lines = fs::read_to_string(counters.join(number.to_string())).unwrap();
+        assert_eq!(lines, "run\n", "job {number} ({jid})");
+    }
+    assert!(jobs.iter().filter(|(on, _)| *on == 1).count() >= 3);
+}

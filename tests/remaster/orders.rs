@@ -1,0 +1,257 @@
+//! When no master can carry the order: signed orders from metadata, file and URL, handover certificates, and a
+//! master that comes back with another key.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use harness::{Agent, Master, Release, until};
+use salt_wire::crypto::{OrderKey, OsRandom, PrivateKey, PublicKey};
+use salt_wire::order::Order;
+use salt_wire::order::handover::Handover;
+use salt_wire::order::signed::{SignedOrder, to_metadata};
+use salt_wire::order::target::Target;
+use salt_wire::{Map, Value, map};
+
+use crate::pair::{answers, introduce, on_only, status, wait_end};
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+fn order(new: &Master, id: &str, target: &str, sequence: u64) -> SignedOrder {
+    let fields = map! {
+        "id" => id, "master" => new.address.to_string(), "finger" => new.finger(),
+        "expires" => now() + 600, "rounds" => 1, "wait" => 60,
+    };
+    SignedOrder {
+        order: Order::from_map(&fields, 0, "").unwrap(),
+        targets: vec![Target::parse(target)],
+        not_before: now() - 60,
+        sequence,
+    }
+}
+
+/// A metadata service that shows this order to everybody.
+fn metadata_service(text: &str) -> String {
+    let meta: Map = to_metadata(text)
+        .into_iter()
+        .map(|(k, v)| (k.into(), v.into()))
+        .collect();
+    let body = serde_json::to_string(&Value::Map(map! {"meta" => meta})).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 2048];
+            if stream.read(&mut request).is_ok() {
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                stream.write_all((head + &body).as_bytes()).ok();
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+fn config(key: &OrderKey, more: &str) -> String {
+    format!(
+        "agent:\n  trust: first-use\n  dead_after: 2s\n  orphaned_after: 2s\n  order_keys: ['{}']\n  identity: {{metadata_url: ''}}\n  {more}\n",
+        key.public()
+    )
+}
+
+fn write(agent: &Agent, text: &str) {
+    fs::write(agent.config_dir().join("remaster.order"), text).unwrap();
+}
+
+fn refused(agent: &Agent, code: &str) {
+    until(60, &format!("{} to say {code}", agent.id), || {
+        let status = agent.status();
+        let warnings = status["warnings"].as_array().cloned().unwrap_or_default();
+        warnings
+            .iter()
+            .any(|w| w.as_str().is_some_and(|w| w.contains(code)))
+    });
+}
+
+#[test]
+fn the_old_master_is_dead() {
+    let release = Release::V3008;
+    if !release.is_installed() {
+        return;
+    }
+    let (mut old, mut new) = std::thread::scope(|scope| {
+        let old = scope.spawn(|| Master::of(release).auto_accept().start());
+        let new = Master::of(release).start();
+        (old.join().unwrap(), new)
+    });
+    let (key, stranger) = (
+        OrderKey::generate(&mut OsRandom).unwrap(),
+        OrderKey::generate(&mut OsRandom).unwrap(),
+    );
+    let service = metadata_service(&order(&new, "move-meta", "meta*", 7).seal(&key));
+    let identity = format!("identity: {{metadata_url: '{service}'}}");
+    let start = |id: &str, more: &str| {
+        let more = config(&key, "").replace("identity: {metadata_url: ''}", more);
+        let mut agent = Agent::start(id, &old.address.to_string(), &more);
+        agent.wait_ready();
+        introduce(&agent, &new);
+        agent
+    };
+    // Stopped while the old master died: it reads its order when it wakes. Its key must be there to start with.
+    let mut sleeper = start("sleeper", "identity: {metadata_url: ''}");
+    sleeper.kill();
+    let filed = start("filed", "identity: {metadata_url: ''}");
+    let bystander = start("bystander", "identity: {metadata_url: ''}");
+    let certified = start("certified", "identity: {metadata_url: ''}");
+    // Metadata is only looked at by an orphan, and once at boot: this one boots without a service.
+    let mut meta = start("meta1", "identity: {metadata_url: ''}");
+    meta.kill();
+    meta.configure(&format!(
+        "master: {}\n{}",
+        old.address,
+        config(&key, "").replace("identity: {metadata_url: ''}", &identity)
+    ));
+    let old_key = fs::read_to_string(old.pki_dir().join("master.pem")).unwrap();
+    let old_key = PrivateKey::from_pem(&old_key).unwrap();
+    old.kill();
+
+    meta.run();
+    wait_end(&meta, "confirmed");
+    on_only(&meta, &new);
+
+    write(
+        &sleeper,
+        &order(&new, "move-sleeper", "L@other,sleeper", 3).seal(&key),
+    );
+    sleeper.run();
+    wait_end(&sleeper, "confirmed");
+    on_only(&sleeper, &new);
+    // Replayed at its next boot, and it changes nothing.
+    sleeper.kill();
+    sleeper.run();
+    on_only(&sleeper, &new);
+    assert_eq!(status(&sleeper)["last"]["outcome"], "confirmed");
+
+    // The operator's key is lost: nobody else's will do. Nor an order for others, of yesterday, or of tomorrow.
+    write(&filed, &order(&new, "x", "filed", 1).seal(&stranger));
+    refused(&filed, "order-not-signed");
+    write(&filed, &order(&new, "x", "G@id:nobody", 1).seal(&key));
+    refused(&filed, "order-not-for-us");
+    let mut late = order(&new, "x", "*", 1);
+    late.order.expires = now() - 1;
+    write(&filed, &late.seal(&key));
+    refused(&filed, "order-expired");
+    let mut early = order(&new, "x", "*", 1);
+    early.not_before = now() + 600;
+    write(&filed, &early.seal(&key));
+    refused(&filed, "order-too-early");
+    write(&filed, "no order at all");
+    refused(&filed, "order-unreadable");
+    assert_eq!(
+        status(&filed)["last"],
+        serde_json::Value::Null,
+        "nothing was begun"
+    );
+    write(
+        &filed,
+        &order(&new, "move-filed", "G@id:filed", 1).seal(&key),
+    );
+    wait_end(&filed, "confirmed");
+    on_only(&filed, &new);
+
+    // Signed by the old master's own key.
+    let new_pub = fs::read_to_string(new.pki_dir().join("master.pub")).unwrap();
+    let mut certificate = Handover::new(
+        old_key.public().clone(),
+        PublicKey::from_pem(&new_pub).unwrap(),
+        now() + 600,
+    );
+    certificate.master = Some(new.address.to_string());
+    write(
+        &certified,
+        &certificate.seal(&old_key, &mut OsRandom).unwrap(),
+    );
+    wait_end(&certified, "confirmed");
+    on_only(&certified, &new);
+    assert!(status(&bystander)["last"].is_null(), "it was told nothing");
+
+    same_master_new_key(&mut new, &filed, &sleeper, &key);
+}
+
+/// The new master comes back with another key: one agent has a signed order for it, the other has nothing and
+/// says so until its operator speaks.
+fn same_master_new_key(master: &mut Master, ordered: &Agent, alone: &Agent, key: &OrderKey) {
+    master.kill();
+    let before = master.finger();
+    let made = PrivateKey::generate(2048, &mut OsRandom).unwrap();
+    let pem = made.to_pem().unwrap();
+    // 3008 keeps the pair under the master's id and links to it.
+    let real = |name: &str| fs::canonicalize(master.pki_dir().join(name)).unwrap();
+    replace(&real("master.pem"), &pem);
+    replace(&real("master.pub"), &made.public().file_pem());
+    master.start();
+    let after = master.finger();
+    assert_ne!(before, after);
+
+    for agent in [ordered, alone] {
+        until(90, &format!("{} to see another key", agent.id), || {
+            let status = agent.status();
+            let state = &status["masters"][0];
+            state["reason"] == "master-key-mismatch"
+                && state["detail"]
+                    .as_str()
+                    .is_some_and(|d| d.contains(&after) && d.contains(&before))
+        });
+    }
+    let mut order = order(master, "rekey", "filed", 9).order;
+    order.rekey = true;
+    order.rounds = 0;
+    let signed = SignedOrder {
+        order,
+        targets: vec![Target::parse("filed")],
+        not_before: 0,
+        sequence: 9,
+    };
+    write(ordered, &signed.seal(key));
+    until(90, "the new key to be taken", || answers(master, "filed"));
+    on_only(ordered, master);
+    // Without certificate or order it stays, until somebody on the machine says so.
+    assert_eq!(
+        alone.status()["masters"][0]["reason"],
+        "master-key-mismatch"
+    );
+    let permitted = alone
+        .command(
+            "remaster",
+            &[
+                "rekey",
+                &master.address.to_string(),
+                "--finger",
+                &after,
+                "-o",
+                "json",
+            ],
+        )
+        .success()
+        .json();
+    assert_eq!(permitted["state"], "permitted", "{permitted}");
+    until(90, "the new key to be taken", || answers(master, "sleeper"));
+    on_only(alone, master);
+}
+
+fn replace(path: &Path, text: &str) {
+    fs::remove_file(path).unwrap();
+    fs::write(path, text).unwrap();
+    let private = path.extension().is_some_and(|e| e == "pem");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(if private { 0o400 } else { 0o644 });
+    fs::set_permissions(path, mode).unwrap();
+}
