@@ -25,7 +25,7 @@ fn through_a_network_that_fails() {
             .start();
         (old.join().unwrap(), new)
     });
-    let config = "agent: {trust: first-use, dead_after: 2s}\n";
+    let config = "agent: {trust: first-use, dead_after: 2s}\nkeysize: 2048\n";
     let mut agent = Agent::prepare("netted", &old.address.to_string(), config);
     agent.run_in(&space.name);
     agent.wait_ready();

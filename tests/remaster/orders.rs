@@ -63,7 +63,7 @@ fn metadata_service(text: &str) -> String {
 
 fn config(key: &OrderKey, more: &str) -> String {
     format!(
-        "agent:\n  trust: first-use\n  dead_after: 2s\n  orphaned_after: 2s\n  order_keys: ['{}']\n  identity: {{metadata_url: ''}}\n  {more}\n",
+        "keysize: 2048\nagent:\n  trust: first-use\n  dead_after: 2s\n  orphaned_after: 2s\n  order_keys: ['{}']\n  identity: {{metadata_url: ''}}\n  {more}\n",
         key.public()
     )
 }

@@ -45,7 +45,7 @@ impl Pair {
         let mut agent = Agent::start(
             id,
             &self.old.address.to_string(),
-            "agent: {trust: first-use, dead_after: 3s}",
+            "agent: {trust: first-use, dead_after: 3s}\nkeysize: 2048",
         );
         agent.wait_ready();
         agent

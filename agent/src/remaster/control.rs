@@ -37,9 +37,6 @@
 //!
 //! `remaster.rekey`, and `.order` with an order or certificate for a master that keeps its address:
 //! `{state: permitted|known, master, finger, expires}`; the key is taken when the master shows it.
-//!
-//! `remaster.rotate_key`: `{state: none|staged|confirming|kept|refused, finger, public, old, seconds_left?, reason?,
-//! detail?}`, where `public` is the new public key to be put in place on the masters.
 
 use std::time::Duration;
 

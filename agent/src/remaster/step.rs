@@ -348,7 +348,8 @@ fn waiting(journey: Journey, now: Millis) -> (State, Vec<Effect>) {
     (State::Waiting { journey, deadline }, effects)
 }
 
-fn verifying(journey: Journey, now: Millis) -> (State, Vec<Effect>) {
+fn verifying(mut journey: Journey, now: Millis) -> (State, Vec<Effect>) {
+    journey.trouble = None;
     let effects = vec![Effect::Verify(journey.order.clone())];
     let test_run = journey.order.changes.map_or(0, |_| TEST_RUN);
     let deadline = now + VERIFY + test_run;

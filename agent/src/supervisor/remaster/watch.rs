@@ -76,7 +76,7 @@ impl News {
             .map(|name| match daemon.links.get(name) {
                 Some(link) => Self::of(&link.status.borrow()),
                 None => Self::Away(Cause::new(
-                    "lost",
+                    "connecting",
                     format!("there is no session with {name}"),
                 )),
             })
@@ -140,6 +140,9 @@ async fn report(
                     // Said again after as long again, for a machine that was busy.
                     away = None;
                     let mut cause = cause.clone();
+                    if cause.code == "connecting" {
+                        cause.code = "lost".into();
+                    }
                     cause.detail = format!("the new master is away: {}", cause.detail);
                     events.push(Event::Lost(cause));
                 }
