@@ -8,7 +8,6 @@
 
 mod crash;
 mod both;
-mod crashes;
 mod fleet;
 mod many;
 mod moves;

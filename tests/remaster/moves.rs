@@ -5,7 +5,7 @@ use std::fs;
 use harness::{Release, until_some};
 
 use crate::pair::{Pair, answers, drop_in, leftovers, on_only, status, wait_end, wait_state};
-use crate::{both, crashes, trouble};
+use crate::{both, trouble};
 
 #[test]
 fn from_3008_to_3006() {
@@ -18,11 +18,6 @@ fn from_3008_to_3006() {
     an_unconfirmed_move_is_undone(&pair);
     the_ordered_round_trips_confirm(&pair);
     a_list_is_lived_with(&pair);
-    trouble::everything_that_goes_wrong_has_its_word(&pair);
-    trouble::who_writes_into_the_configuration_is_not_obeyed(&pair);
-    both::only_the_active_master_runs_states(&pair);
-    both::a_job_a_second_through_the_whole_move(&pair);
-    crashes::killed_at_any_point_it_comes_back_on_one_master(&pair);
 }
 
 #[test]
