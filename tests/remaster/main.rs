@@ -6,8 +6,8 @@
     reason = "a failed unwrap in a test is a failed test"
 )]
 
-mod crash;
 mod both;
+mod crash;
 mod fleet;
 mod many;
 mod moves;
