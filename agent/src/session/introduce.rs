@@ -55,8 +55,8 @@ pub async fn introduce(
         name,
         live,
         Arc::new(Notify::new()),
-        patience,
         Arc::default(),
+        patience,
     );
     Ok((client, ticket))
 }
