@@ -16,6 +16,7 @@ macro_rules! on_each_release {
 
 mod account;
 mod adopt;
+mod calls;
 mod disk;
 mod doctor;
 mod files;

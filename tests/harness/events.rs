@@ -70,10 +70,21 @@ impl Events {
 
     /// Waits for an event with this tag that came after `since`.
     pub fn wait(&self, seconds: u64, tag: &str, since: Instant) -> Event {
-        until_some(seconds, &format!("the event {tag}"), || {
-            self.all()
-                .into_iter()
-                .find(|e| e.tag == tag && e.at >= since)
+        self.find(seconds, &format!("the event {tag}"), since, |e| {
+            e.tag == tag
+        })
+    }
+
+    /// Waits for an event like this that came after `since`.
+    pub fn find(
+        &self,
+        seconds: u64,
+        what: &str,
+        since: Instant,
+        like: impl Fn(&Event) -> bool,
+    ) -> Event {
+        until_some(seconds, what, || {
+            self.all().into_iter().find(|e| e.at >= since && like(e))
         })
     }
 }

@@ -25,7 +25,8 @@ pub async fn introduce(
         reason: Reason::KeysUnusable,
         detail,
     };
-    let terms = tokio::task::spawn_blocking(move || credentials.terms())
+    let asked = credentials.clone();
+    let terms = tokio::task::spawn_blocking(move || asked.terms())
         .await
         .map_err(|e| unusable(e.to_string()))??;
     let (id, key) = (terms.id.clone(), terms.key.clone());
@@ -33,10 +34,14 @@ pub async fn introduce(
     let (_, answer) = ask_in(pool.clone(), handshake, options.auth_timeout, false).await;
     let ticket = match answer {
         Answer::In(ticket) => ticket,
-        Answer::Pending(trouble)
-        | Answer::No(trouble)
-        | Answer::Distrusted(trouble, _)
-        | Answer::Silence(trouble) => return Err(trouble),
+        Answer::Pending(trouble) | Answer::No(trouble) | Answer::Silence(trouble) => {
+            return Err(trouble);
+        }
+        Answer::Distrusted(trouble, distrust) => {
+            let advice = credentials.advice(&distrust);
+            let detail = format!("{}; {advice}", trouble.detail);
+            return Err(Trouble { detail, ..trouble });
+        }
     };
     let keys = Requests::new(&id, &key, &ticket, options.sign, &mut OsRandom)
         .map_err(|e| unusable(told(&e)))?;

@@ -26,6 +26,7 @@ mod remaster;
 mod services;
 mod sessions;
 mod signing;
+mod visit;
 mod welcome;
 
 use std::future::Future;
@@ -40,6 +41,7 @@ pub use credentials::Pair;
 pub use links::{Link, Links};
 pub use services::{Handler, Services};
 pub use sessions::Sessions;
+pub use visit::{Unasked, Visit, visit};
 
 use crate::config::{self, Loaded, Settings};
 use crate::context::{Context, Error, Facts, Job, Minion};

@@ -3,6 +3,7 @@
 mod local;
 mod options;
 mod print;
+mod report;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
@@ -12,7 +13,7 @@ use salt_wire::{Map, Value, map};
 
 use super::Code;
 use crate::cli::{CallArgs, Global};
-use crate::config::{self, Settings};
+use crate::config::{self, MasterType, Settings};
 use crate::context::{Context, Error, Facts, Job, arguments};
 use crate::dispatch::Registry;
 use crate::grains;
@@ -21,6 +22,7 @@ use crate::identity::Cache;
 use crate::logging::Destination;
 use crate::modules;
 use crate::returns::load::{Docs, Outcome, Part};
+use crate::supervisor::{self, Unasked, Visit};
 use print::Printer;
 
 /// No such function: Python's `exit(-1)`.
@@ -50,13 +52,33 @@ pub(super) fn run(global: &Global, args: &CallArgs) -> anyhow::Result<Code> {
         docs(args.function.first().map_or("", String::as_str));
         return Ok(Code::OK);
     }
-    let context = context(&args, settings);
+    let mut context = context(&args, settings);
     if args.grains {
         let grains = (*context.facts.grains()).clone();
         printer.show(&Value::Map(grains), "grains", 0);
         return Ok(Code::OK);
     }
+    // Until the call is over.
+    let _visit = match visit(&mut context) {
+        Ok(visit) => visit,
+        Err(unasked) => {
+            print::error(&format!("{unasked}\n"));
+            return Ok(Code::FAILED);
+        }
+    };
+    local::prepare(&context);
     Ok(call(&args, &context, &printer))
+}
+
+/// Goes to the master, unless the configuration or `--local` says that there is none.
+fn visit(context: &mut Context) -> Result<Option<Visit>, Unasked> {
+    let settings = &context.settings;
+    if settings.states.local || settings.master.kind == MasterType::Disable {
+        return Ok(None);
+    }
+    let visit = supervisor::visit(settings, &context.facts)?;
+    context.master = Some(visit.master.clone());
+    Ok(Some(visit))
 }
 
 fn misused(text: &str) -> Code {
@@ -92,7 +114,7 @@ fn context(args: &CallArgs, settings: Settings) -> Context {
     if let Some(metadata) = &args.set_metadata {
         load.insert("metadata".into(), salt_yaml::yamlify_arg(metadata));
     }
-    let context = Context {
+    Context {
         host,
         settings,
         facts: Arc::new(Facts::new(grains, Map::new())),
@@ -100,9 +122,7 @@ fn context(args: &CallArgs, settings: Settings) -> Context {
         master: None,
         functions: Arc::new(Registry),
         minion: Arc::new(local::Alone),
-    };
-    local::prepare(&context);
-    context
+    }
 }
 
 /// The time as a job id.
@@ -125,6 +145,9 @@ fn call(args: &CallArgs, context: &Context, printer: &Printer) -> Code {
         retcode: context.job.retcode(),
     };
     let part = Part::new(fun, outcome, &Registry);
+    if !args.no_return_event {
+        report::send(context, &whole(fun, words, context, &part));
+    }
     if args.metadata {
         let whole = whole(fun, words, context, &part);
         printer.show(&Value::Map(whole), "nested", part.retcode);
