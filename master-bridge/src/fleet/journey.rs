@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::cross::Crossing;
 use super::look::{ask_all, places};
+use super::watch::{came_back, farewell, wait_for};
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::journal::{Journal, Operation, Record, StepState};
@@ -18,7 +19,7 @@ use crate::plan::{Action, Member};
 use crate::progress::Progress;
 use crate::salt::job::Patience;
 use crate::salt::keys::{self, Key, KeyState};
-use crate::salt::{Job, Master, job};
+use crate::salt::{Master, job};
 
 /// A minion that was called back is there again within this time.
 const BACK: Duration = Duration::from_secs(120);
@@ -86,6 +87,23 @@ pub struct Journey<'a> {
 impl Journey<'_> {
     /// Goes on from where the journal says that it is.
     pub async fn run(&mut self) -> Result<Outcome> {
+        let outcome = self.waves().await?;
+        let moved: Vec<&str> = outcome
+            .ends
+            .iter()
+            .filter(|(_, end)| matches!(end, End::Moved { .. }))
+            .map(|(id, _)| id.as_str())
+            .collect();
+        let here = farewell(self.old, &moved, self.patience).await?;
+        if !here.is_empty() {
+            let who = here.into_iter().collect::<Vec<_>>().join(", ");
+            let note = format!("still ending jobs of the old master: {who}");
+            self.progress.note(&note);
+        }
+        Ok(outcome)
+    }
+
+    async fn waves(&mut self) -> Result<Outcome> {
         let mut bucket = Bucket::new(self.op.plan.limits.auth_rate, Instant::now());
         let mut ends = ends(&self.journal.steps(&self.op.id)?);
         let (mut waves, all) = (0, self.op.plan.waves.len());
@@ -648,84 +666,4 @@ pub async fn hand_over(
         }
     }
     Ok(bad)
-}
-
-/// Waits until these answer on a master; who did.
-pub async fn wait_for(
-    master: &mut dyn Master,
-    ids: &[&str],
-    patience: Patience,
-    limit: Duration,
-) -> Result<BTreeSet<String>> {
-    let quick = Patience {
-        timeout: patience.timeout.min(Duration::from_secs(2)),
-        gather: Duration::from_secs(1),
-        ..patience
-    };
-    let (end, mut there) = (Instant::now() + limit, BTreeSet::new());
-    loop {
-        let missing: Vec<&str> = ids
-            .iter()
-            .filter(|id| !there.contains(**id))
-            .copied()
-            .collect();
-        if missing.is_empty() {
-            return Ok(there);
-        }
-        let answers = ask_all(master, &missing, "test.ping", &[], quick).await?;
-        there.extend(
-            answers
-                .returns
-                .into_iter()
-                .filter(|r| r.is_good())
-                .map(|r| r.id),
-        );
-        if Instant::now() >= end {
-            return Ok(there);
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// Watches the old master for those who come back; who did, and why.
-async fn came_back(
-    old: &mut dyn Master,
-    ids: &[&str],
-    order: &str,
-    patience: Patience,
-    limit: Duration,
-) -> Result<BTreeMap<String, (String, String)>> {
-    let (end, mut back) = (Instant::now() + limit, BTreeMap::new());
-    while back.len() < ids.len() {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break;
-        }
-        if let Some(event) = old.event(left).await?
-            && let Some(word) = super::words::Word::of(&event)
-            && word.order == order
-            && word.stage == "rolled_back"
-            && ids.contains(&word.id.as_str())
-        {
-            back.insert(word.id, (word.reason, word.detail));
-        }
-    }
-    // A word may have been lost: whoever answers here has come back.
-    let open: Vec<&str> = ids
-        .iter()
-        .filter(|id| !back.contains_key(**id))
-        .copied()
-        .collect();
-    let ping = Job::for_ids(&open, "test.ping");
-    if !open.is_empty() {
-        let answers = job::run(old, &ping, patience, &mut |_| {}).await?;
-        for answer in answers.returns {
-            let words = (
-                "unconfirmed".to_owned(),
-                "it came back to the old master".to_owned(),
-            );
-            back.insert(answer.id, words);
-        }
-    }
-    Ok(back)
 }

@@ -1,11 +1,12 @@
 //! Moving minions between two masters. `look.rs` asks both masters and everyone on them; `journey.rs` takes
 //! an operation of the journal through its waves; `cross.rs` is one crossing between two masters, either
-//! way; `undo.rs` brings waves back. What is decided is decided in `plan/`.
+//! way; `undo.rs` brings waves back; `watch.rs` waits for minions. What is decided is decided in `plan/`.
 
 pub mod cross;
 pub mod journey;
 pub mod look;
 pub mod undo;
+pub mod watch;
 pub mod words;
 
 use clap::Args;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::try_join;
 
 use super::cross::Crossing;
-use super::journey::{hand_over, wait_for};
+use super::journey::hand_over;
 use super::look::{accepted, ask_all};
+use super::watch::wait_for;
 use crate::error::Result;
 use crate::fault;
 use crate::journal::{Journal, Operation, Record, StepState};
