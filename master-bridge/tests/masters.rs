@@ -47,6 +47,7 @@ fn keys_jobs_and_minions_on_every_release() {
         });
         jobs(&master);
         minions(&master, release.version());
+        as_salt_sees_it(&master);
         reject_and_delete(&master);
     }
 }
@@ -143,6 +144,80 @@ fn minions(master: &Master, version: &str) {
     assert_eq!(m1["answers"], true);
     assert_eq!(m1["version"], version);
     assert_eq!(m1["master"], master.address.to_string());
+}
+
+/// The same world through Salt's own programs: salt-key, salt and salt-run.
+fn as_salt_sees_it(master: &Master) {
+    let theirs = master.salt_key(&["-L", "--out", "json"]).json();
+    let ours = json(master, &["keys", "list"]);
+    for (folder, state) in [
+        ("minions", "accepted"),
+        ("minions_pre", "pending"),
+        ("minions_rejected", "rejected"),
+        ("minions_denied", "denied"),
+    ] {
+        let ids: Vec<_> = ours["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|k| k["state"] == state)
+            .map(|k| k["id"].clone())
+            .collect();
+        assert_eq!(theirs[folder], serde_json::json!(ids), "{state}");
+    }
+    for (fun, arg) in [
+        ("test.echo", "{a: [1, x]}"),
+        ("grains.item", "os"),
+        ("test.version", ""),
+    ] {
+        let args: Vec<&str> = [fun, arg].into_iter().filter(|a| !a.is_empty()).collect();
+        let theirs = master.salt(&[&["m1"], &args[..]].concat());
+        let ours = json(master, &[&["run", "m1"], &args[..]].concat());
+        assert_eq!(ours["returns"]["m1"]["return"], theirs["m1"], "{fun}");
+    }
+    let up = master
+        .run("salt-run", &["--out", "json", "manage.up"])
+        .json();
+    let ours = json(master, &["minions"]);
+    let answering: Vec<_> = ours["minions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|m| m["answers"] == true)
+        .map(|m| m["id"].clone())
+        .collect();
+    assert_eq!(up, serde_json::json!(answering));
+    let ready = bridge(
+        master,
+        &[
+            "-o",
+            "json",
+            "master",
+            "check",
+            "--to-config",
+            &master.config_dir().display().to_string(),
+        ],
+    );
+    assert_eq!(ready.code, 1, "it has no top.sls: {ready:?}");
+    let ready = ready.json();
+    assert_eq!(
+        ready["checks"]["version"]["found"],
+        master.release.version(),
+        "{ready}"
+    );
+    for good in [
+        "key",
+        "publish_port",
+        "request_port",
+        "requests",
+        "pillar",
+        "minion_keys",
+    ] {
+        assert_eq!(ready["checks"][good]["ok"], true, "{good}: {ready}");
+    }
+    assert_eq!(ready["checks"]["key"]["found"], master.finger(), "{ready}");
+    let pin = bridge(master, &["master", "pin", "--to", "salt.example"]).success();
+    assert!(pin.stdout.contains(&master.finger()), "{pin:?}");
 }
 
 fn reject_and_delete(master: &Master) {

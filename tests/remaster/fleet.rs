@@ -144,4 +144,31 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
         let status = agent.command("remaster", &["status", "-o", "json"]).json();
         assert_eq!(status["last"]["outcome"], "confirmed", "{status}");
     }
+    seen_from_one_side(&new, &old);
+}
+
+/// Back again, but the bridge sees only the master that they leave: what it can say is still true.
+fn seen_from_one_side(from: &Master, to: &Master) {
+    let (address, finger) = (to.address.to_string(), to.finger());
+    let go = [
+        "-y", "-o", "json", "remaster", "--to", &address, "--finger", &finger,
+    ];
+    let final_one = bridge(from, &[&go[..], &["a1", "--confirm", "0"]].concat()).success();
+    let moved = final_one.json();
+    assert_eq!(result(&moved, "a1")["result"], "moved", "{moved}");
+    let left = bridge(
+        from,
+        &[&go[..], &["a2", "--confirm", "60", "--no-follow"]].concat(),
+    );
+    assert_eq!(left.code, 1, "nobody confirmed it: {left:?}");
+    let sent = left.json();
+    assert_eq!(result(&sent, "a2")["reason"], "unverified", "{sent}");
+    assert!(
+        left.stderr.contains("remaster.confirm"),
+        "what is missing: {left:?}"
+    );
+    let unconfirmed = bridge(from, &[&go[..], &["a3", "--confirm", "5"]].concat());
+    assert_eq!(unconfirmed.code, 1, "{unconfirmed:?}");
+    let back = unconfirmed.json();
+    assert_eq!(result(&back, "a3")["reason"], "unconfirmed", "{back}");
 }
