@@ -87,8 +87,8 @@ impl Pulses {
         Pulse(pulse, start)
     }
 
-    /// The part that has not beaten for `limit`, if there is one.
-    pub fn stuck(&self, start: Instant, limit: Duration) -> Option<String> {
+    /// The parts that have not beaten for `limit`. One that hangs may stop others, which share its thread.
+    pub fn stuck(&self, start: Instant, limit: Duration) -> Vec<String> {
         let now = since(start);
         let mut pulses = self.lock();
         pulses.retain(|(_, pulse)| pulse.strong_count() > 0);
@@ -98,7 +98,8 @@ impl Pulses {
                 Duration::from_millis(now).saturating_sub(last) > limit
             })
         };
-        pulses.iter().find(late).map(|(name, _)| name.clone())
+        let late = pulses.iter().filter(late);
+        late.map(|(name, _)| name.clone()).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(String, Weak<AtomicU64>)>> {
@@ -115,9 +116,12 @@ pub fn watchdog(pulses: Arc<Pulses>, start: Instant) {
     let period = Duration::from_micros(usec);
     let feed = move || {
         loop {
-            match pulses.stuck(start, period / 2) {
-                None => send(&[NotifyState::Watchdog]),
-                Some(part) => error!(part, "A part of the agent hangs: the watchdog is not fed."),
+            let stuck = pulses.stuck(start, period / 2);
+            if stuck.is_empty() {
+                send(&[NotifyState::Watchdog]);
+            } else {
+                let part = stuck.join(", ");
+                error!(part, "A part of the agent hangs: the watchdog is not fed.");
             }
             std::thread::sleep((period / 4).max(Duration::from_millis(10)));
         }
@@ -140,12 +144,12 @@ mod tests {
         drop(ended);
         let lives = tokio::spawn(pulses.add("lives", start).run());
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(pulses.stuck(start, limit), None);
+        assert!(pulses.stuck(start, limit).is_empty());
         // The same thread runs the tasks: nobody beats while it sleeps.
         std::thread::sleep(Duration::from_millis(1500));
-        assert_eq!(pulses.stuck(start, limit).as_deref(), Some("lives"));
+        assert_eq!(pulses.stuck(start, limit), ["lives"]);
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(pulses.stuck(start, limit), None);
+        assert!(pulses.stuck(start, limit).is_empty());
         lives.abort();
     }
 }
