@@ -30,6 +30,7 @@ pub mod notify;
 pub mod orders;
 pub mod output;
 pub mod pillar;
+pub mod python;
 pub mod remaster;
 pub mod render;
 pub mod returns;

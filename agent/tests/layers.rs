@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 /// A folder may use those before it. One line of a new folder goes where its arrows say.
 const ORDER: &[&str] = &[
     "fnmatch",
+    "python",
     "host",
     "config",
     "logging",

@@ -85,7 +85,12 @@ pub(crate) enum StmtKind {
         target: Name,
         with_context: bool,
     },
-    /// A body in the same scope: `profile`, `autoescape`.
+    /// `{% autoescape true %}…{% endautoescape %}`
+    AutoEscape {
+        on: Expr,
+        body: Body,
+    },
+    /// A body in the same scope: `profile`.
     Plain(Body),
 }
 

@@ -44,7 +44,7 @@ impl Loader for IndexMap<String, String> {
 /// A variable of the context.
 enum Variable {
     Value(Value),
-    Map(Arc<Map>),
+    Map(Arc<Map>, &'static str),
     Object(Arc<dyn Object>),
 }
 
@@ -76,9 +76,11 @@ impl<'a> Environment<'a> {
             .insert(name.into(), Variable::Value(value.into()));
     }
 
-    /// Sets a variable to a map that others hold too, such as the grains.
-    pub fn set_map(&mut self, name: impl Into<String>, map: Arc<Map>) {
-        self.variables.insert(name.into(), Variable::Map(map));
+    /// Sets a variable to a map that others hold too, such as the grains; `type_name` is what messages call
+    /// it.
+    pub fn set_map(&mut self, name: impl Into<String>, map: Arc<Map>, type_name: &'static str) {
+        self.variables
+            .insert(name.into(), Variable::Map(map, type_name));
     }
 
     /// Sets a variable to something of the host.
@@ -89,9 +91,17 @@ impl<'a> Environment<'a> {
     pub(crate) fn variable(&self, name: &str) -> Option<Val> {
         self.variables.get(name).map(|variable| match variable {
             Variable::Value(value) => value.into(),
-            Variable::Map(map) => (&**map).into(),
+            Variable::Map(map, _) => (&**map).into(),
             Variable::Object(object) => Val::Object(object.clone()),
         })
+    }
+
+    /// What messages call a variable's value, if not by its kind.
+    pub(crate) fn type_name(&self, name: &str) -> Option<&'static str> {
+        match self.variables.get(name)? {
+            Variable::Map(_, type_name) => Some(type_name),
+            _ => None,
+        }
     }
 
     pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {

@@ -155,7 +155,12 @@ impl<'a> Lexer<'a> {
                 }
             }
         }
-        self.push(Tok::Eof);
+        // The end stands where the last thing began, as in Jinja2.
+        let line = self.tokens.last().map_or(1, |t| t.line);
+        self.tokens.push(Token {
+            tok: Tok::Eof,
+            line,
+        });
         Ok(())
     }
 

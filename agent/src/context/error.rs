@@ -39,3 +39,20 @@ impl Error {
         Self::Invocation(text.into())
     }
 }
+
+impl From<crate::host::shell::Error> for Error {
+    fn from(error: crate::host::shell::Error) -> Self {
+        use crate::host::shell::Error as Shell;
+        match error {
+            Shell::Execution(text) => Self::Execution(text),
+            Shell::Invocation(text) => Self::Invocation(text),
+            Shell::Exception { kind, message } => Self::Exception { kind, message },
+        }
+    }
+}
+
+impl From<crate::host::service::Error> for Error {
+    fn from(error: crate::host::service::Error) -> Self {
+        Self::Execution(error.0)
+    }
+}

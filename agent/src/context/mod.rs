@@ -5,7 +5,7 @@ pub mod arguments;
 pub mod error;
 pub mod job;
 pub mod merge;
-pub mod python;
+
 pub mod signature;
 
 use std::path::Path;
@@ -16,6 +16,8 @@ use salt_wire::{Map, Value};
 pub use error::Error;
 pub use job::Job;
 pub use signature::{Args, Signature};
+
+pub use crate::python;
 
 use crate::config::Settings;
 use crate::host::Host;

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use salt_wire::{Map, Value, map};
 
 use super::low::{function, is_internal};
+use super::parallel::Call;
 use super::run::Runner;
-use crate::context::{Args, Error, Result, Signature, python};
+use super::slots;
+use crate::context::{Args, Context, Error, Result, Signature, python};
 use crate::host::clock;
 use crate::states::{self, Outcome, Run, State};
 
@@ -51,26 +53,19 @@ impl Runner<'_> {
             "__id__".into(),
             low.get("__id__").cloned().unwrap_or_default(),
         );
-        if low.get("parallel").is_some_and(Value::is_truthy) {
-            ret.insert("__parallel__".into(), true.into());
-        } else if let Some(retry) = low.get("retry").cloned() {
+        // A parallel state tries again by itself.
+        let parallel = low.get("parallel").is_some_and(Value::is_truthy);
+        if let Some(retry) = low.get("retry").cloned().filter(|_| !parallel) {
             return self.retry(low, &retry, ret, attempt, duration, &start_time);
         }
         Ok(ret)
     }
 
     /// Guards first, then the function, then `check_cmd`; a failure inside becomes the state's failure.
-    fn guarded_call(&self, state: &State, low: &Map, args: &Args, test: bool) -> Map {
+    fn guarded_call(&mut self, state: &'static State, low: &Map, args: &Args, test: bool) -> Map {
         let mut ret = map! {
             "result" => false, "name" => low.get("name").cloned().unwrap_or_default(),
             "changes" => Map::new(),
-        };
-        let failed = |error: &Error| {
-            map! {
-                "result" => false, "name" => low.get("name").cloned().unwrap_or_default(),
-                "changes" => Map::new(),
-                "comment" => format!("An exception occurred in this state: {}", exception(error)),
-            }
         };
         let guarded = ["onlyif", "unless", "creates"]
             .iter()
@@ -78,24 +73,14 @@ impl Runner<'_> {
         if guarded && states::find(&format!("{}.mod_run_check", module(low))).is_none() {
             match self.run_check(low) {
                 Ok(checked) => ret.extend(checked),
-                Err(error) => return failed(&error),
+                Err(error) => return failure(&error, low),
             }
         }
         if ret.get("result") == Some(&Value::Bool(false)) {
             ret = if self.options.mocked {
                 mocked(low)
             } else {
-                let run = Run {
-                    args,
-                    test,
-                    chunk: low,
-                    chunks: &self.graph.chunks,
-                    files: self.files,
-                };
-                match (state.run)(self.ctx, &run) {
-                    Ok(outcome) => report(outcome, low),
-                    Err(error) => return failed(&error),
-                }
+                self.call_function(state, low, args, test)
             };
         }
         let own_check = states::find(&format!("{}.mod_run_check_cmd", module(low))).is_some()
@@ -103,10 +88,37 @@ impl Runner<'_> {
         if low.contains_key("check_cmd") && !own_check {
             match self.run_check_cmd(low) {
                 Ok(checked) => ret.extend(checked),
-                Err(error) => return failed(&error),
+                Err(error) => return failure(&error, low),
             }
         }
         ret
+    }
+
+    /// The function itself, here and now or beside the run.
+    fn call_function(&mut self, state: &'static State, low: &Map, args: &Args, test: bool) -> Map {
+        let mut args = args.clone();
+        if let Err(error) = slots::fill(&self.quiet(), &mut args) {
+            return failure(&error, low);
+        }
+        let prereq = low.get("__prereq__").is_some_and(Value::is_truthy);
+        if low.get("parallel").is_some_and(Value::is_truthy) && !prereq {
+            return self.pool.start(Call {
+                ctx: self.quiet(),
+                state,
+                args,
+                low: low.clone(),
+                chunks: self.graph.chunks.clone(),
+                test,
+            });
+        }
+        let run = Run {
+            args: &args,
+            test,
+            chunk: low,
+            chunks: &self.graph.chunks,
+            files: self.files,
+        };
+        report_call(self.ctx, state, &run)
     }
 
     /// Reads grains and pillar anew where the state asks for it.
@@ -140,30 +152,14 @@ impl Runner<'_> {
             _ => String::new(),
         };
         if self.options.test {
-            let text = format!(
-                "{}  The state would be retried every {} seconds (with a splay of up to {} seconds) a maximum of {} times or until a result of {} is returned",
-                comment(&ret),
-                retry.interval,
-                retry.splay,
-                retry.attempts,
-                python::text(&Value::Bool(retry.until))
-            );
-            ret.insert("comment".into(), text.into());
+            retry.announce(&mut ret);
             return Ok(ret);
         }
         if ret.get("result") == Some(&Value::Bool(retry.until)) || retry.attempts <= attempt {
             return Ok(ret);
         }
-        let mut interval = retry.interval.max(0);
-        if retry.splay > 0 {
-            let mut bytes = [0; 8];
-            if getrandom::fill(&mut bytes).is_ok() {
-                let span = retry.splay.unsigned_abs() + 1;
-                interval += i64::try_from(u64::from_le_bytes(bytes) % span).unwrap_or_default();
-            }
-        }
-        let pause = Duration::from_secs(interval.unsigned_abs());
-        if self.ctx.job.cancel.sleep(pause) {
+        let interval = retry.pause();
+        if self.ctx.job.cancel.sleep(Duration::from_secs(interval)) {
             return Ok(ret);
         }
         let original = ret;
@@ -193,8 +189,24 @@ fn module(low: &Map) -> &str {
 }
 
 /// A duration as `duration` has it: milliseconds with microseconds behind the point.
-fn milliseconds(time: Duration) -> f64 {
+pub(super) fn milliseconds(time: Duration) -> f64 {
     time.as_micros() as f64 / 1000.0
+}
+
+/// Calls the function; its words, or those of its failure.
+pub(super) fn report_call(ctx: &Context, state: &State, run: &Run<'_>) -> Map {
+    match (state.run)(ctx, run) {
+        Ok(outcome) => report(outcome, run.chunk),
+        Err(error) => failure(&error, run.chunk),
+    }
+}
+
+fn failure(error: &Error, low: &Map) -> Map {
+    map! {
+        "result" => false, "name" => low.get("name").cloned().unwrap_or_default(),
+        "changes" => Map::new(),
+        "comment" => format!("An exception occurred in this state: {}", exception(error)),
+    }
 }
 
 /// The function's own words and keys.
@@ -324,15 +336,15 @@ fn format_call(state: &State, full: &str, low: &Map) -> Result<Args> {
 }
 
 /// `retry` as it is meant; what makes no sense is the default.
-struct Retry {
-    until: bool,
-    attempts: i64,
+pub(super) struct Retry {
+    pub(super) until: bool,
+    pub(super) attempts: i64,
     interval: i64,
     splay: i64,
 }
 
 impl Retry {
-    fn new(value: &Value) -> Self {
+    pub(super) fn new(value: &Value) -> Self {
         let number = |key: &str, default: i64| {
             value
                 .get(key)
@@ -350,5 +362,33 @@ impl Retry {
             interval: number("interval", 30),
             splay: number("splay", 0),
         }
+    }
+
+    /// Seconds until the next attempt.
+    pub(super) fn pause(&self) -> u64 {
+        let mut interval = self.interval.max(0).unsigned_abs();
+        if self.splay > 0 {
+            let mut bytes = [0; 8];
+            if getrandom::fill(&mut bytes).is_ok() {
+                interval += u64::from_le_bytes(bytes) % (self.splay.unsigned_abs() + 1);
+            }
+        }
+        interval
+    }
+
+    /// Says in test mode what would be.
+    pub(super) fn announce(&self, ret: &mut Map) {
+        let comment = match ret.get("comment") {
+            Some(c) if c.is_truthy() => python::text(c),
+            _ => String::new(),
+        };
+        let text = format!(
+            "{comment}  The state would be retried every {} seconds (with a splay of up to {} seconds) a maximum of {} times or until a result of {} is returned",
+            self.interval,
+            self.splay,
+            self.attempts,
+            python::text(&Value::Bool(self.until))
+        );
+        ret.insert("comment".into(), text.into());
     }
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use salt_wire::{Map, Value, map};
 
 use super::run::Runner;
+use super::slots;
 use crate::context::{Context, Error, Result, python};
+use crate::host::shell::{Request, Streams};
 
 /// Arguments of a state that its guard commands share.
 const COMMAND_ARGUMENTS: &[&str] = &[
@@ -76,18 +78,17 @@ impl Runner<'_> {
     }
 
     fn retcode(&self, command: &str, options: &Map) -> Result<i128> {
-        let mut kwargs = options.clone();
-        kwargs.insert("ignore_retcode".into(), true.into());
-        kwargs.insert("python_shell".into(), true.into());
-        let ctx = self.quiet();
-        let code = ctx
-            .functions
-            .call(&ctx, "cmd.retcode", &[command.into()], &kwargs)?;
-        Ok(code.as_int().unwrap_or(1))
+        let mut words = options.clone();
+        words.extend(map! {
+            "cmd" => command, "ignore_retcode" => true, "python_shell" => true,
+        });
+        let request = Request::new(words, Streams::Merged)?;
+        let ran = request.run(&*self.ctx.host.exec, &self.ctx.job.cancel)?;
+        Ok(ran.retcode.as_int().unwrap_or(1))
     }
 
     /// A context whose return code is nobody's: a guard's command must not become the run's failure.
-    fn quiet(&self) -> Context {
+    pub(super) fn quiet(&self) -> Context {
         let mut ctx = self.ctx.clone();
         let mut job = crate::context::Job::new(self.ctx.job.load.clone());
         job.cancel = self.ctx.job.cancel.clone();
@@ -179,13 +180,17 @@ impl Runner<'_> {
         let Some(fun) = kwargs.shift_remove("fun") else {
             return Ok(None);
         };
-        let args = match kwargs.shift_remove("args") {
+        let mut args = match kwargs.shift_remove("args") {
             Some(Value::List(list)) => list,
             Some(one) => vec![one],
             None => Vec::new(),
         };
         let wanted = kwargs.shift_remove("get_return");
         let ctx = self.quiet();
+        for arg in &mut args {
+            slots::fill_value(&ctx, arg)?;
+        }
+        slots::fill_map(&ctx, &mut kwargs)?;
         let mut result = ctx
             .functions
             .call(&ctx, &python::text(&fun), &args, &kwargs)?;

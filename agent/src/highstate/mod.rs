@@ -2,23 +2,30 @@
 //!
 //! One file per step, in that order: [`options`], `top`, `sls`, then `verify`, `extend`, `requisite_in`
 //! (high data), `compile` and `graph` (low chunks), `support` (what cannot run here is refused before
-//! anything changes), `run`, `call`, `checks`, and [`report`]. Rendering, targeting and pillars come from
+//! anything changes), `run` with `verdict`, `listen`, `parallel`, `aggregate` and `progress`, `call` with `checks`
+//! and `slots`, and [`report`]. Rendering, targeting and pillars come from
 //! above through [`Seams`].
 
+mod aggregate;
 mod call;
 mod checks;
 mod compile;
 mod extend;
 mod graph;
+mod listen;
 mod low;
 mod native;
 pub mod options;
+mod parallel;
+mod progress;
 pub mod report;
 mod requisite_in;
 mod run;
+mod slots;
 mod sls;
 mod support;
 mod top;
+mod verdict;
 mod verify;
 
 use std::cell::RefCell;

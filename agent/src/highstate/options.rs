@@ -38,6 +38,10 @@ pub struct Options {
     pub disabled_requisites: Vec<String>,
     /// What the master tops systems say comes before the top file.
     pub tops_first: bool,
+    /// Which package states may become one: all, or those of the listed modules.
+    pub aggregate: Value,
+    /// How many states with `parallel` run at a time; 0 leaves it to the agent.
+    pub max_parallel: usize,
     /// Call no state function at all.
     pub mocked: bool,
     /// No events and no job: a run of `--local`.
@@ -119,6 +123,17 @@ impl Options {
             events: truth(own, "state_events") || truth(&masters, "state_events"),
             disabled_requisites: names(own.get("disabled_requisites")),
             tops_first: truth(own, "master_tops_first"),
+            aggregate: own
+                .get("state_aggregate")
+                .filter(|v| v.is_truthy())
+                .or_else(|| masters.get("state_aggregate"))
+                .cloned()
+                .unwrap_or_default(),
+            max_parallel: own
+                .get("state_max_parallel")
+                .and_then(Value::as_int)
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or_default(),
             mocked: false,
             local: ctx.master.is_none(),
             overrides: masters

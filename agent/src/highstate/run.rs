@@ -7,7 +7,10 @@ use salt_wire::{Map, Value, map};
 
 use super::compile::Compiled;
 use super::graph::{ChunkId, Graph, Requisite};
-use super::low::{REQUISITES, field, tag};
+use super::low::{field, tag};
+use super::parallel::Pool;
+use super::progress::Paused;
+use super::verdict::{Status, judge, soften, status};
 use super::{Options, Seams};
 use crate::context::{Context, Error, Result, python};
 use crate::fileclient::FileClient;
@@ -16,20 +19,6 @@ use crate::host::clock;
 /// Results by tag.
 pub(crate) type Running = IndexMap<String, Map>;
 
-/// What the requisites say about a chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
-    Unmet,
-    Met,
-    Fail,
-    SkipReq,
-    SkipWatch,
-    Change,
-    Pre,
-    Onfail,
-    Onchanges,
-}
-
 /// A run under way.
 pub(crate) struct Runner<'a> {
     pub(super) ctx: &'a Context,
@@ -37,11 +26,13 @@ pub(crate) struct Runner<'a> {
     pub(super) seams: &'a dyn Seams,
     pub(super) options: &'a Options,
     pub(super) graph: Graph,
-    order: Vec<ChunkId>,
+    pub(super) order: Vec<ChunkId>,
     pub(super) running: Running,
     /// Results of test runs on behalf of a `prereq`.
     pre: Running,
     pub(super) run_num: i64,
+    /// States with `parallel` that have not ended yet.
+    pub(super) pool: Pool,
     /// Set when a failed requisite with `failhard` ends the run.
     ended: bool,
 }
@@ -75,6 +66,7 @@ impl<'a> Runner<'a> {
             running,
             pre: Running::new(),
             run_num,
+            pool: Pool::new(options.max_parallel),
             ended: false,
         }
     }
@@ -115,26 +107,56 @@ impl<'a> Runner<'a> {
         for chunk in chosen {
             self.call_chunk(chunk, 0)?;
         }
+        self.pool.finish(&mut self.running);
         Ok(self.running)
     }
 
     pub(super) fn call_chunks(&mut self, order: &[ChunkId]) -> Result<()> {
+        // Parallel states whose requisites still run: asked again before each further state, and at the end.
+        let mut pending = Vec::new();
         for &id in order {
             if self.ctx.job.cancel.is_cancelled() {
                 return Err(Error::execution("the state run was told to end"));
             }
-            let tag = tag(&self.graph.chunks[id]);
-            if self.running.contains_key(&tag) {
+            self.call_pending(&mut pending)?;
+            if self.ended {
+                break;
+            }
+            self.pool.collect(&mut self.running);
+            if self.running.contains_key(&tag(&self.graph.chunks[id])) {
                 continue;
             }
             if self.paused(id) == Paused::Killed {
                 break;
             }
-            self.call_chunk(id, 0)?;
-            if self.ended || self.fails_hard(id) {
-                self.ended = true;
+            self.step(id, &mut pending)?;
+            if self.ended {
                 break;
             }
+        }
+        while !self.ended && !pending.is_empty() {
+            self.pool.pause(&mut self.running);
+            self.call_pending(&mut pending)?;
+        }
+        self.pool.finish(&mut self.running);
+        Ok(())
+    }
+
+    fn call_pending(&mut self, pending: &mut Vec<ChunkId>) -> Result<()> {
+        for id in std::mem::take(pending) {
+            if !self.ended && !self.running.contains_key(&tag(&self.graph.chunks[id])) {
+                self.step(id, pending)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, id: ChunkId, pending: &mut Vec<ChunkId>) -> Result<()> {
+        if self.call_chunk(id, 0)? {
+            pending.push(id);
+        }
+        if self.fails_hard(id) {
+            self.ended = true;
         }
         Ok(())
     }
@@ -159,16 +181,18 @@ impl<'a> Runner<'a> {
             .is_some_and(Value::is_truthy)
     }
 
-    fn call_chunk(&mut self, id: ChunkId, depth: usize) -> Result<()> {
+    /// Runs a chunk if its requisites allow it; true while they are pending.
+    fn call_chunk(&mut self, id: ChunkId, depth: usize) -> Result<bool> {
+        self.aggregate(id);
         let tag = tag(&self.graph.chunks[id]);
         let prereq = self.is_prereq(id);
         let (status, requisites) = self.check_requisites(id);
         match status {
             Status::Unmet => {
-                self.call_unmet(id, &tag, depth)?;
                 // What it leads to has reported for itself.
-                return Ok(());
+                return self.call_unmet(id, &tag, depth);
             }
+            Status::Pending => return Ok(true),
             Status::Change if !prereq => {
                 let mut result = self.call(id)?;
                 let changed = result.get("changes").is_some_and(Value::is_truthy);
@@ -222,7 +246,7 @@ impl<'a> Runner<'a> {
         if self.running.contains_key(&tag) {
             self.finished(id, &tag);
         }
-        Ok(())
+        Ok(false)
     }
 
     /// The watched states that changed, as a watch function may name them.
@@ -240,16 +264,19 @@ impl<'a> Runner<'a> {
     }
 
     /// Runs what a chunk waits for, then the chunk.
-    fn call_unmet(&mut self, id: ChunkId, tag: &str, depth: usize) -> Result<()> {
+    fn call_unmet(&mut self, id: ChunkId, tag: &str, depth: usize) -> Result<bool> {
+        let mut pending = false;
         for (_, dependency) in self.graph.dependencies(id) {
             let dependency_tag = super::low::tag(&self.graph.chunks[dependency]);
             if self.running.contains_key(&dependency_tag) {
                 continue;
             }
-            self.call_chunk(dependency, 0)?;
+            if self.call_chunk(dependency, 0)? {
+                self.await_chunk(dependency)?;
+            }
             if self.ended || self.fails_hard(dependency) {
                 self.ended = true;
-                return Ok(());
+                return Ok(false);
             }
         }
         if self.is_prereq(id) {
@@ -277,18 +304,43 @@ impl<'a> Runner<'a> {
             }
             self.running.insert(tag.to_owned(), result);
         } else {
-            self.call_chunk(id, depth + 1)?;
+            pending = self.call_chunk(id, depth + 1)?;
         }
         if self.fails_hard(id) {
             self.ended = true;
         }
-        Ok(())
+        Ok(pending)
     }
 
-    fn check_requisites(&self, id: ChunkId) -> (Status, Vec<(Requisite, ChunkId)>) {
+    /// Waits for the requisites of a parallel chunk, and runs it.
+    fn await_chunk(&mut self, id: ChunkId) -> Result<()> {
+        loop {
+            self.pool.pause(&mut self.running);
+            if !self.call_chunk(id, 0)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn check_requisites(&mut self, id: ChunkId) -> (Status, Vec<(Requisite, ChunkId)>) {
         let dependencies = self.graph.dependencies(id);
+        let waits = !self.graph.chunks[id]
+            .get("parallel")
+            .is_some_and(Value::is_truthy);
+        let mut pending = false;
+        for (_, chunk) in &dependencies {
+            let tag = tag(&self.graph.chunks[*chunk]);
+            if waits {
+                self.pool.wait(&tag, &mut self.running);
+            } else {
+                pending |= self.pool.holds(&tag);
+            }
+        }
         let kinds: IndexSet<_> = dependencies.iter().map(|(k, _)| *k).collect();
         let mut all = BTreeSet::new();
+        if pending {
+            all.insert("pending");
+        }
         for kind in kinds {
             let results = if kind == Requisite::Prereq {
                 &self.pre
@@ -375,302 +427,5 @@ impl<'a> Runner<'a> {
         let result = self.call_low(&mut low, 1)?;
         self.graph.chunks[id] = low;
         Ok(result)
-    }
-
-    /// Tells the master about a finished state, and takes in the results that it brought along.
-    fn finished(&mut self, id: ChunkId, tag: &str) {
-        let chunk = self.graph.chunks[id].clone();
-        if let Some(result) = self.running.get(tag) {
-            self.event(result, chunk.get("fire_event").unwrap_or(&Value::Null));
-        }
-        let sub = self
-            .running
-            .get_mut(tag)
-            .and_then(|r| r.shift_remove("sub_state_run"));
-        let Some(Value::List(sub)) = sub else { return };
-        for state in sub.iter().filter_map(Value::as_map) {
-            self.run_num += 1;
-            let Some(Value::Map(low)) = state.get("low") else {
-                continue;
-            };
-            let get = |key: &str| state.get(key).cloned().unwrap_or_default();
-            let mut result = map! {
-                "name" => low.get("name").cloned().unwrap_or_default(),
-                "changes" => get("changes"), "result" => get("result"),
-                "duration" => state.get("duration").cloned().unwrap_or(Value::Float(0.001)),
-                "start_time" => state.get("start_time").cloned().unwrap_or_else(|| clock::time_of_day().into()),
-                "comment" => state.get("comment").cloned().unwrap_or_else(|| "".into()),
-                "__state_ran__" => true, "__run_num__" => self.run_num,
-            };
-            for key in ["__sls__", "__id__", "name"] {
-                result.insert(key.into(), chunk.get(key).cloned().unwrap_or_default());
-            }
-            self.running.insert(super::low::tag(low), result);
-        }
-    }
-
-    fn event(&self, result: &Map, fire: &Value) {
-        let Some(master) = self.ctx.master.as_ref().filter(|_| !self.options.local) else {
-            return;
-        };
-        if !self.options.events && !fire.is_truthy() {
-            return;
-        }
-        let (jid, id) = (self.ctx.job.jid.as_str(), self.ctx.settings.id.as_str());
-        let text = |key: &str| python::text(result.get(key).unwrap_or(&Value::Null));
-        let mut data = map! { "ret" => result.clone() };
-        let tag = match fire {
-            Value::Bool(true) => format!("salt/state_result/{jid}/{id}/{}", text("name")),
-            Value::Str(name) => format!("salt/state_result/{jid}/{id}/{name}"),
-            _ => {
-                data.insert("len".into(), self.order.len().into());
-                format!("salt/job/{jid}/prog/{id}/{}", text("__run_num__"))
-            }
-        };
-        let load = map! {
-            "id" => id, "tag" => tag, "data" => data, "cmd" => "_minion_event",
-            "pretag" => Value::Null, "jid" => jid,
-        };
-        if let Err(error) = master.request(load) {
-            tracing::warn!(%error, jid, "The master did not take a state's progress event.");
-        }
-    }
-
-    /// Waits while `state.pause` holds this chunk.
-    fn paused(&self, id: ChunkId) -> Paused {
-        if self.ctx.job.jid.is_empty() {
-            return Paused::No;
-        }
-        let path = self
-            .ctx
-            .settings
-            .cachedir
-            .join("state_pause")
-            .join(&self.ctx.job.jid);
-        let own = field(&self.graph.chunks[id], "__id__");
-        let start = std::time::Instant::now();
-        loop {
-            let Some(Value::Map(data)) = std::fs::read(&path)
-                .ok()
-                .and_then(|b| Value::from_msgpack(&b).ok())
-            else {
-                return Paused::No;
-            };
-            let Some(entry) = data.get(own).or_else(|| data.get("__all__")) else {
-                return Paused::No;
-            };
-            if entry
-                .get("duration")
-                .and_then(Value::as_float)
-                .is_some_and(|d| start.elapsed().as_secs_f64() > d)
-            {
-                return Paused::No;
-            }
-            if entry.get("kill").is_some() {
-                return Paused::Killed;
-            }
-            if self.ctx.job.cancel.sleep(std::time::Duration::from_secs(1)) {
-                return Paused::Killed;
-            }
-        }
-    }
-
-    /// Calls the watch functions of those that listen to a changed state, once each, at the end.
-    fn call_listeners(&mut self, order: &[ChunkId]) -> Result<()> {
-        let chunks: Vec<Map> = order
-            .iter()
-            .map(|id| self.graph.chunks[*id].clone())
-            .collect();
-        let is = |chunk: &Map, state: &str, name: &str| {
-            field(chunk, "state") == state
-                && (field(chunk, "__id__") == name || field(chunk, "name") == name)
-        };
-        let mut wishes: Vec<(String, String, String, String)> = Vec::new();
-        for chunk in &chunks {
-            let (state, id) = (field(chunk, "state"), field(chunk, "__id__"));
-            for target in references(chunk.get("listen"), &chunks) {
-                wishes.push((state.into(), id.into(), target.0, target.1));
-            }
-            for target in references(chunk.get("listen_in"), &chunks) {
-                wishes.push((target.0, target.1, state.into(), id.into()));
-            }
-        }
-        let mut errors: IndexMap<String, Map> = IndexMap::new();
-        let mut missing = |state: &str, name: &str| {
-            let tag = format!("Listen_Error_|-listen_{name}_|-listen_{state}_|-Listen_Error");
-            let error = map! {
-                "comment" => format!("Referenced state {state}: {name} does not exist"),
-                "name" => format!("listen_{state}:{name}"), "result" => false, "changes" => Map::new(),
-            };
-            errors.insert(tag, error);
-        };
-        let mut watchers = Vec::new();
-        for (state, id, to_state, to_name) in wishes {
-            let targets: Vec<_> = chunks
-                .iter()
-                .filter(|c| is(c, &to_state, &to_name))
-                .collect();
-            if targets.is_empty() {
-                missing(&to_state, &to_name);
-                continue;
-            }
-            let changed = targets.iter().any(|c| {
-                self.running
-                    .get(&tag(c))
-                    .and_then(|r| r.get("changes"))
-                    .is_some_and(Value::is_truthy)
-            });
-            if !changed {
-                continue;
-            }
-            let listeners: Vec<_> = chunks.iter().filter(|c| is(c, &state, &id)).collect();
-            if listeners.is_empty() {
-                missing(&state, &id);
-            }
-            for listener in listeners {
-                let mut low = listener.clone();
-                let fun = low.get("fun").cloned().unwrap_or_default();
-                low.insert("sfun".into(), fun);
-                low.insert("fun".into(), "mod_watch".into());
-                let id = format!("listener_{}", field(listener, "__id__"));
-                low.insert("__id__".into(), id.into());
-                low.retain(|k, _| !k.as_str().is_some_and(|k| REQUISITES.contains(&k)));
-                watchers.push(self.graph.add_chunk(low));
-            }
-        }
-        self.call_chunks(&watchers)?;
-        for (tag, mut error) in errors {
-            error.insert("__run_num__".into(), self.run_num.into());
-            self.run_num += 1;
-            self.running.insert(tag, error);
-        }
-        Ok(())
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Paused {
-    No,
-    Killed,
-}
-
-/// The pairs of state and name that a `listen` means.
-fn references(value: Option<&Value>, chunks: &[Map]) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for item in value.and_then(Value::as_list).unwrap_or_default() {
-        match item {
-            Value::Map(map) => {
-                found.extend(map.iter().map(|(k, v)| (python::text(k), python::text(v))));
-            }
-            other => {
-                let name = python::text(other);
-                let chunk = chunks
-                    .iter()
-                    .find(|c| field(c, "__id__") == name || field(c, "name") == name);
-                if let Some(chunk) = chunk {
-                    found.push((field(chunk, "state").into(), field(chunk, "__id__").into()));
-                }
-            }
-        }
-    }
-    found
-}
-
-/// What one finished requisite means for the one that waits for it.
-fn judge(kind: Requisite, result: &Map, found: &mut BTreeSet<&'static str>) {
-    let changed = result.get("changes").is_some_and(Value::is_truthy);
-    let outcome = result.get("result").unwrap_or(&Value::Null);
-    if result.get("skip_req").is_some_and(Value::is_truthy) {
-        found.insert("skip_req");
-    }
-    match kind {
-        Requisite::Onfail | Requisite::OnfailAny | Requisite::OnfailAll
-            if *outcome == Value::Bool(true) =>
-        {
-            found.insert("onfail");
-            return;
-        }
-        Requisite::Onfail | Requisite::OnfailAny | Requisite::OnfailAll => {}
-        Requisite::Onchanges | Requisite::OnchangesAny => {
-            found.insert(if *outcome == Value::Bool(false) || !changed {
-                "onchanges"
-            } else {
-                "onchangesmet"
-            });
-            return;
-        }
-        _ if *outcome == Value::Bool(false) => {
-            found.insert("fail");
-            return;
-        }
-        _ => {}
-    }
-    match kind {
-        Requisite::Watch | Requisite::WatchAny if changed => {
-            found.insert("change");
-        }
-        Requisite::Prereq => {
-            found.insert(if outcome.is_null() { "premet" } else { "pre" });
-        }
-        _ if result.get("__state_ran__").is_none_or(Value::is_truthy) => {
-            found.insert("met");
-        }
-        _ => {}
-    }
-}
-
-/// `_any` is content with one, `onfail` too; `onfail_all` is not.
-fn soften(kind: Requisite, found: &mut BTreeSet<&'static str>) {
-    let any = matches!(
-        kind,
-        Requisite::RequireAny
-            | Requisite::WatchAny
-            | Requisite::OnchangesAny
-            | Requisite::OnfailAny
-            | Requisite::Onfail
-    );
-    if any {
-        if found.contains("met") || found.contains("change") {
-            found.remove("fail");
-        }
-        if found.contains("onchangesmet") {
-            found.remove("onchanges");
-            found.remove("fail");
-        }
-        if found.contains("met") {
-            found.remove("onfail");
-        }
-    }
-    if kind == Requisite::OnfailAll && found.contains("onfail") {
-        found.remove("met");
-    }
-}
-
-fn status(found: &BTreeSet<&'static str>) -> Status {
-    let has = |name: &str| found.contains(name);
-    if has("unmet") {
-        Status::Unmet
-    } else if has("fail") {
-        Status::Fail
-    } else if has("skip_req") && (has("onchangesmet") || has("premet")) {
-        Status::SkipReq
-    } else if has("skip_req") && has("change") {
-        Status::SkipWatch
-    } else if has("pre") {
-        if has("premet") {
-            Status::Met
-        } else {
-            Status::Pre
-        }
-    } else if has("onfail") && !has("onchangesmet") {
-        Status::Onfail
-    } else if has("onchanges") && !has("onchangesmet") {
-        Status::Onchanges
-    } else if has("change") {
-        Status::Change
-    } else if has("onfail") {
-        Status::Onfail
-    } else {
-        Status::Met
     }
 }

@@ -107,8 +107,12 @@ impl Compiler<'_> {
         let mut state = match rendered {
             Ok(Value::Map(state)) => state,
             Ok(other) if !other.is_truthy() => Map::new(),
-            Ok(_) => {
+            Ok(other) => {
                 errors.push(format!("SLS {sls} does not render to a dictionary"));
+                errors.push(format!(
+                    "Error when rendering state with contents: {}",
+                    python::sls_text(&other)
+                ));
                 return Ok((Map::new(), errors));
             }
             Err(error) => {
@@ -172,7 +176,7 @@ impl Compiler<'_> {
             other => (env.to_owned(), python::text(&other)),
         };
         let any_env = wanted_env == "_xenv";
-        if !any_env && !self.has_env(&wanted_env)? {
+        if !self.has_env(&wanted_env)? {
             errors.push(format!(
                 "Nonexistent saltenv '{wanted_env}' found in include of '{wanted}' within SLS '{env}:{sls}'"
             ));

@@ -23,7 +23,7 @@ pub(crate) fn verify_high(high: &Map) -> Vec<String> {
         let Value::Map(body) = body else {
             errors.push(format!(
                 "The type {shown} in {} is not formatted as a dictionary",
-                python::text(body)
+                python::sls_text(body)
             ));
             continue;
         };
@@ -111,7 +111,7 @@ fn verify_reference(id: &str, sls: &str, reference: &Value, errors: &mut Vec<Str
         other => {
             errors.push(format!(
                 "Requisite declaration {} in state {id} in SLS {sls} is not formed as a single key dictionary",
-                python::text(other)
+                python::sls_text(other)
             ));
             return;
         }
@@ -124,7 +124,7 @@ fn verify_reference(id: &str, sls: &str, reference: &Value, errors: &mut Vec<Str
     if let Some(target @ (Value::List(_) | Value::Map(_))) = target {
         errors.push(format!(
             "Illegal requisite \"{}\" in SLS \"{sls}\", please check your syntax.\n",
-            python::text(target)
+            python::sls_text(target)
         ));
     }
 }

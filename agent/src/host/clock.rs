@@ -15,6 +15,11 @@ pub fn time_of_day() -> String {
     }
 }
 
+/// The time in the name of a copy that `file.line` leaves beside a file.
+pub fn file_stamp() -> String {
+    Zoned::now().strftime("%Y-%m-%d-%H-%M-%S").to_string()
+}
+
 /// The time in a backup's file name, as Salt makes it: weekday first, microseconds before the year.
 pub fn backup_stamp() -> String {
     let now = Zoned::now();

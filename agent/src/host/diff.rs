@@ -8,32 +8,33 @@ const CONTEXT: usize = 3;
 
 /// The diff of two texts without file names; empty when they are equal. Bytes that are no UTF-8 are Latin-1.
 pub fn unified(old: &[u8], new: &[u8]) -> String {
-    let (old, new) = (lines(old), lines(new));
-    let mut out = String::new();
-    for group in grouped(opcodes(&old, &new)) {
+    unified_lines(&lines(old), &lines(new)).concat()
+}
+
+/// The lines of the diff between two lists of lines; its own lines end with a line break, the others as they do.
+pub fn unified_lines(old: &[String], new: &[String]) -> Vec<String> {
+    let mut out = Vec::new();
+    for group in grouped(opcodes(old, new)) {
         if out.is_empty() {
-            out += "--- \n+++ \n";
+            out.extend(["--- \n".to_owned(), "+++ \n".to_owned()]);
         }
         let (Some(first), Some(last)) = (group.first(), group.last()) else {
             continue;
         };
-        out += &format!(
+        out.push(format!(
             "@@ -{} +{} @@\n",
             range(first.old.start..last.old.end),
             range(first.new.start..last.new.end)
-        );
+        ));
         for op in &group {
+            let mut put = |sign: char, lines: &[String]| {
+                out.extend(lines.iter().map(|l| format!("{sign}{l}")));
+            };
             if op.equal {
-                old[op.old.clone()]
-                    .iter()
-                    .for_each(|l| out += &format!(" {l}"));
+                put(' ', &old[op.old.clone()]);
             } else {
-                old[op.old.clone()]
-                    .iter()
-                    .for_each(|l| out += &format!("-{l}"));
-                new[op.new.clone()]
-                    .iter()
-                    .for_each(|l| out += &format!("+{l}"));
+                put('-', &old[op.old.clone()]);
+                put('+', &new[op.new.clone()]);
             }
         }
     }

@@ -19,6 +19,7 @@ pub mod pkg;
 pub mod privileges;
 pub mod process;
 pub mod service;
+pub mod shell;
 pub mod shlex;
 pub mod user;
 

@@ -36,6 +36,14 @@ pub fn list() -> Vec<Process> {
     found
 }
 
+/// Whether a process other than ours has this text in its command line.
+pub fn is_running(text: &str) -> bool {
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    list()
+        .iter()
+        .any(|p| p.pid != own && p.command.contains(text))
+}
+
 fn read(dir: &Path, pid: i32, users: &mut HashMap<u32, String>) -> Option<Process> {
     let status = fs::read_to_string(dir.join("status")).ok()?;
     let field = |name: &str| {

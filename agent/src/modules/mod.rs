@@ -123,7 +123,7 @@ pub fn is_enabled(settings: &Settings, name: &str) -> bool {
 
 /// The file in which Salt keeps a module.
 fn file_of(module: &str) -> &str {
-    if module == "service" && !service::is_systemd() {
+    if module == "service" && !crate::host::service::is_systemd() {
         return "debian_service";
     }
     FILES

@@ -8,7 +8,7 @@ use salt_wire::{Map, Value, map};
 
 use super::Function;
 use crate::context::{Args, Context, Error, Result, python};
-use crate::host::pkg::{self, Packages};
+use crate::host::pkg::{self, Apt, Install, Mode, Packages};
 
 /// The rows of `pkg`.
 pub const FUNCTIONS: &[Function] = &[
@@ -74,12 +74,20 @@ pub const FUNCTIONS: &[Function] = &[
     },
 ];
 
-fn known(ctx: &Context) -> Result<pkg::Known> {
-    pkg::list(&ctx.host, &ctx.job.cancel).map_err(|e| {
-        Error::execution(format!(
-            "dpkg-query: {e}: this agent manages packages with apt and dpkg only"
-        ))
-    })
+fn apt(ctx: &Context) -> Apt<'_> {
+    Apt {
+        host: &ctx.host,
+        cancel: &ctx.job.cancel,
+        mark: ctx.settings.cachedir.join("pkg_refresh"),
+    }
+}
+
+fn told(doing: &'static str) -> impl Fn(pkg::Error) -> Error {
+    move |error| Error::Execution(error.text(doing))
+}
+
+fn plain(error: pkg::Error) -> Error {
+    Error::execution(error.errors.join("\n"))
 }
 
 fn versions(packages: &Packages, as_list: bool) -> Map {
@@ -97,7 +105,7 @@ fn versions(packages: &Packages, as_list: bool) -> Map {
 }
 
 fn list_pkgs(ctx: &Context, args: &Args) -> Result {
-    let known = known(ctx)?;
+    let known = apt(ctx).known().map_err(plain)?;
     let packages = if args.flag("removed") {
         &known.removed
     } else {
@@ -120,7 +128,7 @@ fn one_or_all(names: &[String], all: BTreeMap<String, String>) -> Value {
 }
 
 fn version(ctx: &Context, args: &Args) -> Result {
-    let (names, known) = (names(args), known(ctx)?);
+    let (names, known) = (names(args), apt(ctx).known().map_err(plain)?);
     let all = names
         .iter()
         .map(|n| {
@@ -131,84 +139,28 @@ fn version(ctx: &Context, args: &Args) -> Result {
     Ok(one_or_all(&names, all))
 }
 
-fn latest(
-    ctx: &Context,
-    names: &[String],
-    show_installed: bool,
-) -> Result<BTreeMap<String, String>> {
-    let installed = known(ctx)?.installed;
-    let offered = pkg::candidates(&ctx.host, names, &ctx.job.cancel)
-        .map_err(|e| Error::execution(format!("apt-cache: {e}")))?;
-    Ok(names
-        .iter()
-        .map(|name| {
-            let candidate = offered.get(name).cloned().unwrap_or_default();
-            let newest = installed.get(name).is_none_or(|have| {
-                !have
-                    .iter()
-                    .any(|v| pkg::compare(v, &candidate) != Ordering::Less)
-            });
-            let shown = newest || show_installed;
-            (name.clone(), if shown { candidate } else { String::new() })
-        })
-        .collect())
-}
-
 fn latest_version(ctx: &Context, args: &Args) -> Result {
     let names = names(args);
     if names.is_empty() {
         return Ok("".into());
     }
     if args.extra.get("refresh").is_none_or(Value::is_truthy) {
-        update(ctx)?;
+        apt(ctx).update().map_err(plain)?;
     }
     let show = args
         .extra
         .get("show_installed")
         .is_some_and(Value::is_truthy);
-    Ok(one_or_all(&names, latest(ctx, &names, show)?))
+    let latest = apt(ctx).latest(&names, show).map_err(plain)?;
+    Ok(one_or_all(&names, latest))
 }
 
 fn upgrade_available(ctx: &Context, args: &Args) -> Result {
     let name = args.text("name")?;
-    let found = latest(ctx, std::slice::from_ref(&name), false)?;
+    let found = apt(ctx)
+        .latest(std::slice::from_ref(&name), false)
+        .map_err(plain)?;
     Ok(found.get(&name).is_some_and(|v| !v.is_empty()).into())
-}
-
-/// The mark of a state run that the lists are to be updated once.
-fn mark(ctx: &Context) -> std::path::PathBuf {
-    ctx.settings.cachedir.join("pkg_refresh")
-}
-
-fn update(ctx: &Context) -> Result<Map> {
-    drop(fs::remove_file(mark(ctx)));
-    let out = pkg::apt_get(&ctx.host, &["update".to_owned()], &ctx.job.cancel)
-        .map_err(|e| Error::execution(format!("apt-get: {e}")))?;
-    if out.retcode != 0 {
-        return Err(Error::execution(
-            String::from_utf8_lossy(&out.stderr).trim_end().to_owned(),
-        ));
-    }
-    let mut repositories = Map::new();
-    for line in String::from_utf8_lossy(&out.stdout).lines() {
-        let Some((first, rest)) = line.split_once(char::is_whitespace) else {
-            continue;
-        };
-        let ident = rest.split_whitespace().collect::<Vec<_>>().join(" ");
-        if first.contains("Get") {
-            // Without its size.
-            let ident = match ident.rfind(" [") {
-                Some(at) if ident.ends_with("B]") => &ident[..at],
-                _ => ident.as_str(),
-            };
-            repositories.insert(ident.into(), true.into());
-        } else if first.contains("Ign") || first.contains("Err") {
-            repositories.insert(ident.into(), false.into());
-        } else if first.contains("Hit") {
-            repositories.insert(ident.into(), Value::Null);
-        }
-    }
-    Ok(repositories)
 }
 
 fn refresh_db(ctx: &Context, args: &Args) -> Result {
@@ -221,11 +173,11 @@ fn refresh_db(ctx: &Context, args: &Args) -> Result {
     {
         return Ok(Value::Map(Map::new()));
     }
-    let repositories = update(ctx)?;
-    let broken: Vec<_> = repositories
+    let lists = apt(ctx).update().map_err(plain)?;
+    let broken: Vec<_> = lists
         .iter()
-        .filter(|(_, v)| **v == Value::Bool(false))
-        .map(|(k, _)| python::text(k))
+        .filter(|(_, fine)| *fine == Some(false))
+        .map(|(name, _)| name.as_str())
         .collect();
     if args.flag("failhard") && !broken.is_empty() {
         return Err(Error::execution(format!(
@@ -233,7 +185,11 @@ fn refresh_db(ctx: &Context, args: &Args) -> Result {
             broken.join(", ")
         )));
     }
-    Ok(repositories.into())
+    let lists: Map = lists
+        .into_iter()
+        .map(|(name, fine)| (name.into(), fine.map_or(Value::Null, Value::Bool)))
+        .collect();
+    Ok(lists.into())
 }
 
 /// Packages with the version asked for, if any.
@@ -278,177 +234,46 @@ fn targets(ctx: &Context, args: &Args) -> Result<Vec<(String, Option<String>)>> 
             }
         }
     }
-    if let Some((bad, _)) = list.iter().find(|(n, _)| n.starts_with('-')) {
-        return Err(Error::execution(format!("'{bad}' is no package name")));
-    }
     Ok(list)
-}
-
-/// What differs between two lists of packages, as Salt reports it.
-fn changes(old: &Packages, new: &Packages) -> Map {
-    let (old, new) = (versions(old, false), versions(new, false));
-    let mut names: Vec<_> = old.keys().chain(new.keys()).collect();
-    names.sort_by_key(|n| n.as_str().unwrap_or_default().to_owned());
-    names.dedup();
-    let mut changes = Map::new();
-    for name in names {
-        let of = |m: &Map| m.get(name).cloned().unwrap_or_else(|| "".into());
-        if old.get(name) != new.get(name) {
-            changes.insert(
-                name.clone(),
-                map! { "old" => of(&old), "new" => of(&new) }.into(),
-            );
-        }
-    }
-    changes
 }
 
 fn install(ctx: &Context, args: &Args) -> Result {
     if args.flag("debconf") {
         return Err(Error::execution("debconf= is not supported by this agent"));
     }
-    let targets = targets(ctx, args)?;
-    if targets.is_empty() {
-        return Ok(Value::Map(Map::new()));
-    }
-    if args.flag("refresh") {
-        update(ctx)?;
-    }
-    let before = known(ctx)?.installed;
-    let mut words: Vec<String> = vec!["-y".into()];
-    let conf: &[&str] = if args
-        .extra
-        .get("force_conf_new")
-        .is_some_and(Value::is_truthy)
-    {
-        &["-o", "DPkg::Options::=--force-confnew"]
-    } else {
-        &[
-            "-o",
-            "DPkg::Options::=--force-confold",
-            "-o",
-            "DPkg::Options::=--force-confdef",
-        ]
+    let extra = |key: &str| args.extra.get(key);
+    let install = Install {
+        targets: targets(ctx, args)?,
+        refresh: args.flag("refresh"),
+        force_conf_new: extra("force_conf_new").is_some_and(Value::is_truthy),
+        recommends: extra("install_recommends").map(Value::is_truthy),
+        only_upgrade: extra("only_upgrade").is_some_and(Value::is_truthy),
+        skip_verify: args.flag("skip_verify"),
+        fromrepo: args.opt_text("fromrepo")?.filter(|r| !r.is_empty()),
+        download_only: args.flag("downloadonly"),
+        reinstall: args.flag("reinstall"),
     };
-    words.extend(conf.iter().map(|w| (*w).to_owned()));
-    match args.extra.get("install_recommends") {
-        None => {}
-        Some(v) if v.is_truthy() => words.push("--install-recommends".into()),
-        Some(_) => words.push("--no-install-recommends".into()),
-    }
-    if args.extra.get("only_upgrade").is_some_and(Value::is_truthy) {
-        words.push("--only-upgrade".into());
-    }
-    if args.flag("skip_verify") {
-        words.push("--allow-unauthenticated".into());
-    }
-    if let Some(repo) = args.opt_text("fromrepo")?.filter(|r| !r.is_empty()) {
-        words.extend(["-t".to_owned(), repo]);
-    }
-    if args.flag("downloadonly") {
-        words.push("--download-only".into());
-    }
-    if args.flag("reinstall") {
-        words.push("--reinstall".into());
-    }
-    let mut errors = Vec::new();
-    let mut names = Vec::new();
-    for (name, version) in targets {
-        match version {
-            None => names.push(name),
-            Some(version) if version.starts_with(['<', '>']) => {
-                // Only what apt would choose is considered; an older one has to be named exactly.
-                let offered = latest(ctx, std::slice::from_ref(&name), true)?;
-                let candidate = offered.get(&name).cloned().unwrap_or_default();
-                if !candidate.is_empty() && fulfils(&candidate, &version) {
-                    names.push(format!("{name}={candidate}"));
-                } else {
-                    errors.push(format!(
-                        "No version matching '{name}{version}' could be found (available: {candidate})"
-                    ));
-                }
-            }
-            Some(version) => {
-                let version = version.trim_start_matches('=');
-                let older = before.get(&name).is_some_and(|have| {
-                    have.iter()
-                        .any(|v| pkg::compare(version, v) == Ordering::Less)
-                });
-                if older && !words.iter().any(|w| w == "--allow-downgrades") {
-                    words.push("--allow-downgrades".into());
-                }
-                names.push(format!("{name}={version}"));
-            }
-        }
-    }
-    if !names.is_empty() {
-        words.push("install".into());
-        words.extend(names);
-        errors.extend(apt(ctx, &words)?);
-    }
-    finish(ctx, &before, errors, "installing")
+    let changes = apt(ctx).install(&install).map_err(told("installing"))?;
+    Ok(pkg::report(&changes).into())
 }
 
-/// Runs apt-get; its words of failure.
-fn apt(ctx: &Context, words: &[String]) -> Result<Option<String>> {
-    let out = pkg::apt_get(&ctx.host, words, &ctx.job.cancel)
-        .map_err(|e| Error::execution(format!("apt-get: {e}")))?;
-    let text = String::from_utf8_lossy(&out.stderr).trim_end().to_owned();
-    Ok((out.retcode != 0 && !text.is_empty()).then_some(text))
-}
-
-fn finish(ctx: &Context, before: &Packages, errors: Vec<String>, doing: &str) -> Result {
-    let changed = changes(before, &known(ctx)?.installed);
-    if errors.is_empty() {
-        return Ok(changed.into());
-    }
-    let info = map! { "errors" => errors, "changes" => changed };
-    let shown =
-        salt_yaml::dump(&Value::Map(info), &salt_yaml::DumpOptions::default()).unwrap_or_default();
-    Err(Error::execution(format!(
-        "Problem encountered {doing} package(s). Additional info follows:\n\n{}",
-        shown.trim_end()
-    )))
-}
-
-/// Whether a version meets conditions such as `>=1.2,<2`.
-pub fn fulfils(version: &str, conditions: &str) -> bool {
-    crate::states::pkg::fulfils(version, conditions)
-}
-
-fn uninstall(ctx: &Context, args: &Args, action: &str) -> Result {
-    let known_before = known(ctx)?;
-    let wanted = targets(ctx, args)?;
-    let names: Vec<String> = wanted
-        .into_iter()
-        .map(|(n, _)| n)
-        .filter(|n| {
-            known_before.installed.contains_key(n)
-                || action == "purge" && known_before.removed.contains_key(n)
-        })
-        .collect();
-    if names.is_empty() {
-        return Ok(Value::Map(Map::new()));
-    }
-    let mut words: Vec<String> = vec!["-y".into(), action.into()];
-    words.extend(names);
-    let errors: Vec<String> = apt(ctx, &words)?.into_iter().collect();
-    if action == "purge" && errors.is_empty() {
-        let after = known(ctx)?;
+fn uninstall(ctx: &Context, args: &Args, mode: Mode) -> Result {
+    let names: Vec<String> = targets(ctx, args)?.into_iter().map(|(n, _)| n).collect();
+    let (installed, removed) = apt(ctx).uninstall(&names, mode).map_err(told("removing"))?;
+    if mode == Mode::Purge && !(installed.is_empty() && removed.is_empty()) {
         return Ok(Value::Map(map! {
-            "removed" => changes(&known_before.removed, &after.removed),
-            "installed" => changes(&known_before.installed, &after.installed),
+            "removed" => pkg::report(&removed), "installed" => pkg::report(&installed),
         }));
     }
-    finish(ctx, &known_before.installed, errors, "removing")
+    Ok(pkg::report(&installed).into())
 }
 
 fn remove(ctx: &Context, args: &Args) -> Result {
-    uninstall(ctx, args, "remove")
+    uninstall(ctx, args, Mode::Remove)
 }
 
 fn purge(ctx: &Context, args: &Args) -> Result {
-    uninstall(ctx, args, "purge")
+    uninstall(ctx, args, Mode::Purge)
 }
 
 fn version_cmp(_: &Context, args: &Args) -> Result {

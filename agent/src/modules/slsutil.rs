@@ -150,6 +150,7 @@ fn merge_all(list: &[Value], args: &Args) -> Result {
                 }
                 merge::recurse(&mut merged, &over, lists);
             }
+            "aggregate" => merge::overwrite(&mut merged, &over),
             "none" => merge::recurse(&mut merged, &over, false),
             _ => merge::recurse(&mut merged, &over, lists),
         }

@@ -6,6 +6,9 @@ use salt_wire::{Map, Value};
 pub fn merge(target: Map, update: &Map, strategy: &str, lists: bool) -> Map {
     match strategy {
         "list" => merge_list(target, update),
+        "overwrite" => recurse(replaced(target, update), update, lists),
+        "aggregate" => replaced_all(target, update),
+        "none" => recurse(target, update, false),
         _ => recurse(target, update, lists),
     }
 }
@@ -27,19 +30,30 @@ pub fn recurse(mut target: Map, update: &Map, lists: bool) -> Map {
     target
 }
 
-/// Values of the same key become a list of both.
+/// Values of the same key become a list of both. What only the later one has is lost, as in Salt.
 fn merge_list(mut target: Map, update: &Map) -> Map {
-    for (key, value) in update {
-        let merged = match target.get_mut(key).map(std::mem::take) {
-            Some(Value::Map(old)) => match value {
-                Value::Map(new) => Value::Map(merge_list(old, new)),
-                other => Value::List(vec![Value::Map(old), other.clone()]),
-            },
-            Some(old) => Value::List(vec![old, value.clone()]),
-            None => value.clone(),
-        };
-        target.insert(key.clone(), merged);
+    for (key, value) in &mut target {
+        if let Some(other) = update.get(key) {
+            *value = Value::List(vec![std::mem::take(value), other.clone()]);
+        }
     }
+    target
+}
+
+/// What both have is the later one's alone.
+fn replaced(mut target: Map, update: &Map) -> Map {
+    for (key, value) in &mut target {
+        if let Some(other) = update.get(key) {
+            value.clone_from(other);
+        }
+    }
+    target
+}
+
+/// What the later one has replaces the former one's, level by level only for values marked so in `yamlex`,
+/// which is not rendered here.
+fn replaced_all(mut target: Map, update: &Map) -> Map {
+    target.extend(update.iter().map(|(k, v)| (k.clone(), v.clone())));
     target
 }
 
@@ -60,5 +74,22 @@ mod tests {
         );
         let joined = merge(a, &map! { "l" => vec!["b", "a"] }, "recurse", true);
         assert_eq!(joined.get("l"), Some(&vec!["a", "b"].into()));
+    }
+
+    #[test]
+    fn other_strategies_do_what_salts_do() {
+        let one = map! { "m" => map! { "x" => 1 }, "only" => 1 };
+        let two = map! { "m" => map! { "y" => 2 }, "new" => 2 };
+        let listed = merge(one.clone(), &two, "list", false);
+        let both: Vec<Value> = vec![map! { "x" => 1 }.into(), map! { "y" => 2 }.into()];
+        assert_eq!(listed, map! { "m" => both, "only" => 1 });
+        let wanted = map! { "m" => map! { "y" => 2 }, "only" => 1, "new" => 2 };
+        for strategy in ["overwrite", "aggregate"] {
+            assert_eq!(
+                merge(one.clone(), &two, strategy, false),
+                wanted,
+                "{strategy}"
+            );
+        }
     }
 }

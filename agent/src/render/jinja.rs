@@ -12,6 +12,10 @@ use super::salt::Salt;
 use super::{RenderError, Source};
 use crate::context::Context;
 
+/// What messages of 3008 call its facts and its options.
+const PROXY: &str = "salt.utils.optsdict.DictProxy";
+const OPTS: &str = "salt.utils.optsdict.OptsDict";
+
 /// Renders a template to text.
 pub(super) fn render(
     ctx: &Context,
@@ -23,9 +27,9 @@ pub(super) fn render(
     let text = file_options(text, &mut options);
     let mut environment = Environment::new(options);
     environment.set_object("salt", Arc::new(Salt::new(ctx)));
-    environment.set_map("grains", ctx.facts.grains());
-    environment.set_map("pillar", ctx.facts.pillar());
-    environment.set_map("opts", Arc::new(opts.clone()));
+    environment.set_map("grains", ctx.facts.grains(), PROXY);
+    environment.set_map("pillar", ctx.facts.pillar(), PROXY);
+    environment.set_map("opts", Arc::new(opts.clone()), OPTS);
     environment.set("saltenv", source.saltenv);
     environment.set("proxy", Map::new());
     if let Some(sls) = source.sls {

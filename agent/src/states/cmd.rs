@@ -7,6 +7,7 @@ use salt_wire::{Map, Value, map};
 
 use super::{Outcome, Run, State};
 use crate::context::{Context, Error, python};
+use crate::host::shell::{Request, Script, Streams};
 use crate::host::shlex;
 
 /// The rows of `cmd`.
@@ -151,19 +152,10 @@ fn run(ctx: &Context, run: &Run<'_>) -> Done {
     if let Some(refused) = directory(run)? {
         return Ok(refused);
     }
-    let answer = ctx.functions.call(
-        ctx,
-        "cmd.run_all",
-        &[name.as_str().into()],
-        &kwargs(ctx, run),
-    );
-    finish(
-        ctx,
-        run,
-        &stateful,
-        answer,
-        format!("Command \"{name}\" run"),
-    )
+    let mut words = kwargs(ctx, run);
+    words.insert("cmd".into(), name.as_str().into());
+    let answer = run_all(ctx, words);
+    finish(run, &stateful, answer, format!("Command \"{name}\" run"))
 }
 
 fn script(ctx: &Context, run: &Run<'_>) -> Done {
@@ -196,39 +188,97 @@ fn script(ctx: &Context, run: &Run<'_>) -> Done {
         return Ok(refused);
     }
     let source = run.args.opt_text("source")?.unwrap_or_else(|| name.clone());
-    let mut kwargs = kwargs(ctx, run);
-    if !kwargs.contains_key("args")
-        && let Some((_, rest)) = name.split_once(' ')
-    {
-        kwargs.insert("args".into(), rest.into());
-    }
-    let mut names = run
-        .args
-        .get("defaults")
-        .as_map()
-        .cloned()
-        .unwrap_or_default();
-    if let Value::Map(context) = run.args.get("context") {
-        names.extend(context.iter().map(|(k, v)| (k.clone(), v.clone())));
-    }
-    kwargs.insert("context".into(), names.into());
+    let mut words = kwargs(ctx, run);
+    let args = words
+        .shift_remove("args")
+        .or_else(|| name.split_once(' ').map(|(_, rest)| rest.into()));
+    let template = words
+        .shift_remove("template")
+        .is_some_and(|t| t.is_truthy());
     let env = run.chunk.get("__env__").cloned().unwrap_or("base".into());
-    kwargs.insert("saltenv".into(), env.clone());
-    let answer = ctx
-        .functions
-        .call(ctx, "cmd.script", &[source.as_str().into()], &kwargs);
-    let missing = answer
-        .as_ref()
-        .is_ok_and(|a| a.get("cache_error").is_some_and(Value::is_truthy));
-    let comment = if missing {
-        format!(
-            "Unable to cache script {source} from saltenv '{}'",
-            python::text(&env)
-        )
-    } else {
-        format!("Command '{name}' run")
+    let saltenv = python::text(&env);
+    let fetched = match run.files.cache_file(&source, &saltenv, None)? {
+        Some(path) if template => render(ctx, run, &path, &saltenv)?,
+        Some(path) => std::fs::read(&path).ok(),
+        None => None,
     };
-    finish(ctx, run, &stateful, answer, comment)
+    let Some(code) = fetched else {
+        let failed = map! {
+            "pid" => 0, "retcode" => 1, "stdout" => "", "stderr" => "", "cache_error" => true,
+        };
+        let comment = format!("Unable to cache script {source} from saltenv '{saltenv}'");
+        return finish(run, &stateful, Ok(failed), comment);
+    };
+    let dir = words
+        .get("cwd")
+        .map_or_else(std::env::temp_dir, |d| python::text(d).into());
+    let file = Script::new(&dir, Script::suffix(&source))?;
+    let runas = words.get("runas").map(python::text);
+    file.fill(&code, 0o500, runas.as_deref())?;
+    let mut line = vec![file.path().display().to_string()];
+    match args {
+        Some(Value::List(items)) => line.extend(items.iter().map(python::text)),
+        Some(other) => {
+            line.extend(
+                shlex::split(&python::text(&other)).map_err(|e| Error::Exception {
+                    kind: "ValueError",
+                    message: e.to_owned(),
+                })?,
+            )
+        }
+        None => {}
+    }
+    // Words would only reach the shell as its own parameters.
+    if line.len() > 1 {
+        words.insert("python_shell".into(), false.into());
+    }
+    words.insert("cmd".into(), line.into());
+    let answer = run_all(ctx, words);
+    finish(run, &stateful, answer, format!("Command '{name}' run"))
+}
+
+/// The script as a template makes it; none when it does not render.
+fn render(
+    ctx: &Context,
+    run: &Run<'_>,
+    path: &Path,
+    saltenv: &str,
+) -> Result<Option<Vec<u8>>, Error> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::execution(format!("{}: {e}", path.display())))?;
+    let mut variables = run.args.extra.clone();
+    for key in ["defaults", "context"] {
+        if let Value::Map(names) = run.args.get(key) {
+            variables.extend(names.iter().map(|(k, v)| (k.clone(), v.clone())));
+        }
+    }
+    let source = crate::render::Source {
+        text: &text,
+        path: Some(path),
+        saltenv,
+        sls: None,
+        variables: &variables,
+        files: run.files,
+    };
+    match crate::render::template(ctx, &source) {
+        Ok(text) => Ok(Some(text.into_bytes())),
+        Err(error) => {
+            tracing::error!(%error, path = %path.display(), "The script's template does not render.");
+            Ok(None)
+        }
+    }
+}
+
+/// Runs a command to its end, as `cmd.run_all` would.
+fn run_all(ctx: &Context, words: Map) -> Result<Map, Error> {
+    let request = Request::new(words, Streams::Apart)?;
+    let ran = request.run(&*ctx.host.exec, &ctx.job.cancel)?;
+    let mut all = ran.to_map();
+    if request.hides_output() {
+        all.insert("stdout".into(), "".into());
+        all.insert("stderr".into(), "".into());
+    }
+    Ok(all)
 }
 
 fn check(run: &Run<'_>) -> Option<Outcome> {
@@ -246,18 +296,9 @@ fn directory(run: &Run<'_>) -> Result<Option<Outcome>, Error> {
     }))
 }
 
-fn finish(
-    ctx: &Context,
-    run: &Run<'_>,
-    stateful: &Stateful,
-    answer: Result<Value, Error>,
-    comment: String,
-) -> Done {
-    // The command's exit is the state's result, not the run's return code.
-    ctx.job.set_retcode(0);
+fn finish(run: &Run<'_>, stateful: &Stateful, answer: Result<Map, Error>, comment: String) -> Done {
     let mut answer = match answer {
-        Ok(Value::Map(answer)) => answer,
-        Ok(other) => return Ok(Outcome::failed(python::text(&other))),
+        Ok(answer) => answer,
         Err(error) => return Ok(Outcome::failed(error.to_string())),
     };
     let mut retcode = answer.get("retcode").and_then(Value::as_int).unwrap_or(0);

@@ -1,14 +1,13 @@
 //! `pkg`: packages installed or not. What is there is asked of dpkg; changes are made by `pkg.*` functions.
 
-use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use salt_wire::{Map, Value, map};
 
 use super::{Outcome, Run, State};
 use crate::context::{Context, Error, python};
-use crate::fnmatch::fnmatch;
-use crate::host::pkg::{self, Packages};
+use crate::host::pkg::{self, Apt, Install, Mode, Packages};
 
 /// The rows of `pkg`.
 pub const STATES: &[State] = &[
@@ -43,38 +42,39 @@ type Done = Result<Outcome, Error>;
 /// Packages with the versions that are wanted; none, `latest`, or conditions.
 type Desired = IndexMap<String, Option<String>>;
 
-fn known(ctx: &Context) -> Result<pkg::Known, Error> {
-    pkg::list(&ctx.host, &ctx.job.cancel).map_err(|e| {
-        Error::execution(format!(
-            "dpkg-query: {e}: this agent manages packages with apt and dpkg only"
-        ))
-    })
+fn apt(ctx: &Context) -> Apt<'_> {
+    Apt {
+        host: &ctx.host,
+        cancel: &ctx.job.cancel,
+        mark: ctx.settings.cachedir.join("pkg_refresh"),
+    }
 }
 
-/// Whether a version meets conditions such as `>=1.2,<2`; without an operator it may be a pattern.
-pub fn fulfils(version: &str, conditions: &str) -> bool {
-    conditions.split(',').map(str::trim).all(|condition| {
-        let at = condition
-            .find(|c| !matches!(c, '<' | '>' | '=' | '!'))
-            .unwrap_or(condition.len());
-        let (operator, wanted) = (&condition[..at], condition[at..].trim());
-        let order = pkg::compare(version, wanted);
-        match operator {
-            "" | "=" | "==" => fnmatch(version, wanted) || order == Ordering::Equal,
-            "!=" => order != Ordering::Equal,
-            "<" => order == Ordering::Less,
-            "<=" => order != Ordering::Greater,
-            ">" => order == Ordering::Greater,
-            ">=" => order != Ordering::Less,
-            _ => false,
-        }
-    })
+fn plain(error: pkg::Error) -> Error {
+    Error::Execution(error.errors.join("\n"))
+}
+
+fn known(ctx: &Context) -> Result<pkg::Known, Error> {
+    apt(ctx).known().map_err(plain)
+}
+
+/// The outcome of packages that could not be dealt with.
+fn encountered(doing: &str, error: pkg::Error) -> Outcome {
+    // apt's own functions know only these two.
+    let text = error.text(if doing == "installing" {
+        doing
+    } else {
+        "removing"
+    });
+    Outcome::failed(format!(
+        "An error was encountered while {doing} package(s): {text}"
+    ))
 }
 
 fn is_installed(installed: &Packages, name: &str, version: Option<&str>) -> bool {
-    installed
-        .get(name)
-        .is_some_and(|have| version.is_none_or(|wanted| have.iter().any(|v| fulfils(v, wanted))))
+    installed.get(name).is_some_and(|have| {
+        version.is_none_or(|wanted| have.iter().any(|v| pkg::fulfils(v, wanted)))
+    })
 }
 
 /// The packages that a state means: `pkgs`, or its name with `version`.
@@ -110,12 +110,6 @@ fn shown(name: &str, version: Option<&str>) -> String {
     }
 }
 
-fn call(ctx: &Context, fun: &str, args: &[Value], kwargs: &Map) -> Result<Value, Error> {
-    let answer = ctx.functions.call(ctx, fun, args, kwargs);
-    ctx.job.set_retcode(0);
-    answer
-}
-
 /// Whether apt's lists are to be updated first: when asked to, or once in a run.
 fn refresh(ctx: &Context, run: &Run<'_>) -> bool {
     match run.args.get("refresh") {
@@ -124,22 +118,8 @@ fn refresh(ctx: &Context, run: &Run<'_>) -> bool {
     }
 }
 
-fn newest(ctx: &Context, names: &[String]) -> Result<Map, Error> {
-    if names.is_empty() {
-        return Ok(Map::new());
-    }
-    let args: Vec<Value> = names.iter().map(|n| n.as_str().into()).collect();
-    let found = call(
-        ctx,
-        "pkg.latest_version",
-        &args,
-        &map! { "refresh" => false },
-    )?;
-    Ok(match (found, names) {
-        (Value::Map(found), _) => found,
-        (one, [name]) => map! { name.as_str() => one },
-        _ => Map::new(),
-    })
+fn newest(ctx: &Context, names: &[String]) -> Result<BTreeMap<String, String>, Error> {
+    apt(ctx).latest(names, false).map_err(plain)
 }
 
 fn installed(ctx: &Context, run: &Run<'_>) -> Done {
@@ -169,11 +149,9 @@ fn installed(ctx: &Context, run: &Run<'_>) -> Done {
         .map(|(n, _)| n.clone())
         .collect();
     for (name, version) in newest(ctx, &latest)? {
-        let name = python::text(&name);
-        let version = match version.as_str() {
-            Some(v) if !v.is_empty() => Some(v.to_owned()),
-            _ => before.get(&name).and_then(|v| v.last().cloned()),
-        };
+        let version = Some(version)
+            .filter(|v| !v.is_empty())
+            .or_else(|| before.get(&name).and_then(|v| v.last().cloned()));
         wanted.insert(name, version);
     }
     let reinstall = args.flag("reinstall");
@@ -214,11 +192,8 @@ fn installed(ctx: &Context, run: &Run<'_>) -> Done {
         let offered = newest(ctx, &open)?;
         let mut changes = Map::new();
         for name in targets.keys() {
-            let new = offered
-                .get(name.as_str())
-                .filter(|v| v.is_truthy())
-                .cloned();
-            let new = new.unwrap_or_else(|| "installed".into());
+            let new = offered.get(name).filter(|v| !v.is_empty());
+            let new = new.map_or("installed", String::as_str);
             changes.insert(
                 name.as_str().into(),
                 map! { "new" => new, "old" => "" }.into(),
@@ -233,27 +208,34 @@ fn installed(ctx: &Context, run: &Run<'_>) -> Done {
             ),
         ));
     }
-    let pkgs: Vec<Map> = targets
-        .iter()
-        .map(|(n, v)| map! { n.as_str() => v.clone() })
-        .collect();
-    let mut kwargs = run.args.extra.clone();
-    kwargs.retain(|k, _| !k.as_str().is_some_and(|k| k.starts_with("__")));
-    kwargs.extend(map! {
-        "pkgs" => pkgs, "refresh" => refresh(ctx, run), "reinstall" => reinstall,
-        "fromrepo" => args.get("fromrepo").clone(), "skip_verify" => args.flag("skip_verify"),
-    });
-    let changes = match call(ctx, "pkg.install", &[], &kwargs) {
-        Ok(Value::Map(changes)) => changes,
-        Ok(_) => Map::new(),
-        Err(Error::Execution(text)) => {
-            return Ok(Outcome::failed(format!(
-                "An error was encountered while installing package(s): {text}"
-            )));
-        }
-        Err(other) => return Err(other),
+    let install = Install {
+        targets: targets
+            .iter()
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect(),
+        refresh: refresh(ctx, run),
+        reinstall,
+        ..order(run)?
+    };
+    let changes = match apt(ctx).install(&install) {
+        Ok(changes) => pkg::report(&changes),
+        Err(error) => return Ok(encountered("installing", error)),
     };
     judge(ctx, &wanted, &targets, changes)
+}
+
+/// How to install, as far as the state's arguments say it.
+fn order(run: &Run<'_>) -> Result<Install, Error> {
+    let extra = |key: &str| run.args.extra.get(key);
+    Ok(Install {
+        force_conf_new: extra("force_conf_new").is_some_and(Value::is_truthy),
+        recommends: extra("install_recommends").map(Value::is_truthy),
+        only_upgrade: extra("only_upgrade").is_some_and(Value::is_truthy),
+        download_only: extra("downloadonly").is_some_and(Value::is_truthy),
+        skip_verify: run.args.flag("skip_verify"),
+        fromrepo: run.args.opt_text("fromrepo")?.filter(|r| !r.is_empty()),
+        ..Install::default()
+    })
 }
 
 /// What became of the packages, in Salt's words.
@@ -325,10 +307,10 @@ fn from_sources(ctx: &Context, run: &Run<'_>) -> Done {
     let mut wanted = Desired::new();
     let mut missing = Vec::new();
     for item in run.args.get("sources").as_list().unwrap_or_default() {
-        for (name, _) in item.as_map().into_iter().flatten() {
+        for (name, address) in item.as_map().into_iter().flatten() {
             let name = python::text(name);
             if !before.contains_key(&name) || run.args.flag("reinstall") {
-                missing.push(item.clone());
+                missing.push(python::text(address));
             }
             wanted.insert(name, None);
         }
@@ -367,14 +349,19 @@ fn from_sources(ctx: &Context, run: &Run<'_>) -> Done {
             ),
         ));
     }
-    let kwargs = map! { "sources" => Value::List(missing) };
-    match call(ctx, "pkg.install", &[], &kwargs) {
-        Ok(Value::Map(changes)) => judge(ctx, &wanted, &targets, changes),
-        Ok(_) => judge(ctx, &wanted, &targets, Map::new()),
-        Err(Error::Execution(text)) => Ok(Outcome::failed(format!(
-            "An error was encountered while installing package(s): {text}"
-        ))),
-        Err(other) => Err(other),
+    let mut install = order(run)?;
+    for address in missing {
+        let path = run.files.cache_file(&address, "base", None)?;
+        let Some(path) = path else {
+            return Ok(Outcome::failed(format!(
+                "An error was encountered while installing package(s): Unable to cache {address}"
+            )));
+        };
+        install.targets.push((path.display().to_string(), None));
+    }
+    match apt(ctx).install(&install) {
+        Ok(changes) => judge(ctx, &wanted, &targets, pkg::report(&changes)),
+        Err(error) => Ok(encountered("installing", error)),
     }
 }
 
@@ -389,15 +376,15 @@ fn latest(ctx: &Context, run: &Run<'_>) -> Done {
     };
     let names: Vec<String> = wanted.keys().cloned().collect();
     if refresh(ctx, run) && !run.test {
-        call(ctx, "pkg.refresh_db", &[], &Map::new())?;
+        apt(ctx).update().map_err(plain)?;
     }
     let (offered, before) = (newest(ctx, &names)?, known(ctx)?.installed);
     let mut targets = Desired::new();
     let mut problems = Vec::new();
     for name in &names {
-        match offered.get(name.as_str()).and_then(Value::as_str) {
+        match offered.get(name) {
             Some(version) if !version.is_empty() => {
-                targets.insert(name.clone(), Some(version.to_owned()));
+                targets.insert(name.clone(), Some(version.clone()));
             }
             _ if !before.contains_key(name) => {
                 problems.push(format!("No information found for '{name}'."));
@@ -438,16 +425,13 @@ fn latest(ctx: &Context, run: &Run<'_>) -> Done {
             ),
         ));
     }
-    let kwargs = map! { "pkgs" => sorted.clone(), "fromrepo" => run.args.get("fromrepo").clone() };
-    let changes = match call(ctx, "pkg.install", &[], &kwargs) {
-        Ok(Value::Map(changes)) => changes,
-        Ok(_) => Map::new(),
-        Err(Error::Execution(text)) => {
-            return Ok(Outcome::failed(format!(
-                "An error was encountered while installing package(s): {text}"
-            )));
-        }
-        Err(other) => return Err(other),
+    let install = Install {
+        targets: sorted.iter().map(|n| (n.clone(), None)).collect(),
+        ..order(run)?
+    };
+    let changes = match apt(ctx).install(&install) {
+        Ok(changes) => pkg::report(&changes),
+        Err(error) => return Ok(encountered("installing", error)),
     };
     let (done, failed): (Vec<_>, Vec<_>) = sorted
         .into_iter()
@@ -529,17 +513,16 @@ fn uninstall(ctx: &Context, run: &Run<'_>, action: &str) -> Done {
             ),
         ));
     }
-    let kwargs = map! { "pkgs" => targets.clone() };
-    let changes = match call(ctx, &format!("pkg.{action}"), &[], &kwargs) {
-        Ok(Value::Map(changes)) => changes,
-        Ok(_) => Map::new(),
-        Err(Error::Execution(text)) => {
+    let mode = if purge { Mode::Purge } else { Mode::Remove };
+    let changes = match apt(ctx).uninstall(&targets, mode) {
+        Ok((installed, removed)) if purge => map! {
+            "removed" => pkg::report(&removed), "installed" => pkg::report(&installed),
+        },
+        Ok((installed, _)) => pkg::report(&installed),
+        Err(error) => {
             let doing = if purge { "purging" } else { "removing" };
-            return Ok(Outcome::failed(format!(
-                "An error was encountered while {doing} package(s): {text}"
-            )));
+            return Ok(encountered(doing, error));
         }
-        Err(other) => return Err(other),
     };
     let after = known(ctx)?;
     let mut failed: Vec<_> = wanted

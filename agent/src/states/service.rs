@@ -6,6 +6,8 @@ use salt_wire::{Map, Value, map};
 
 use super::{Outcome, Run, State};
 use crate::context::{Context, Error, python};
+use crate::host::process;
+use crate::host::service::{Order, Services};
 
 /// The rows of `service`.
 pub const STATES: &[State] = &[
@@ -44,36 +46,47 @@ pub const STATES: &[State] = &[
 type Done = Result<Outcome, Error>;
 
 struct Service<'a> {
-    ctx: &'a Context,
+    services: Services<'a>,
     name: String,
     test: bool,
+    order: Order,
+    sig: Option<String>,
 }
 
 impl<'a> Service<'a> {
     fn of(ctx: &'a Context, run: &Run<'_>) -> Result<Self, Error> {
+        let extra = |key: &str| run.args.extra.get(key);
+        let flag = |key: &str| extra(key).is_some_and(Value::is_truthy);
+        let sig = run.args.get("sig");
         Ok(Self {
-            ctx,
+            services: Services::new(&*ctx.host.exec, &ctx.job.cancel),
             name: run.args.text("name")?,
             test: run.test,
+            order: Order {
+                no_block: extra("no_block")
+                    .filter(|v| !v.is_null())
+                    .map(Value::is_truthy),
+                unmask: flag("unmask"),
+                unmask_runtime: flag("unmask_runtime"),
+            },
+            sig: sig.is_truthy().then(|| python::text(sig)),
         })
     }
 
-    /// What `service.<fun>` says about it.
-    fn ask(&self, fun: &str) -> Result<bool, Error> {
-        let answer = self.ctx.functions.call(
-            self.ctx,
-            &format!("service.{fun}"),
-            &[self.name.as_str().into()],
-            &Map::new(),
-        );
-        // A program's exit code behind the answer is not the run's.
-        self.ctx.job.set_retcode(0);
-        answer.map(|a| a.is_truthy())
+    fn is_running(&self) -> Result<bool, Error> {
+        if let Some(sig) = self.sig.as_deref().filter(|_| Services::knows_signatures()) {
+            return Ok(process::is_running(sig));
+        }
+        Ok(self.services.status(&self.name)?)
+    }
+
+    fn is_enabled(&self) -> Result<bool, Error> {
+        Ok(self.services.enabled(&self.name)?)
     }
 
     /// The refusal of a service that is not there.
     fn missing(&self) -> Result<Option<Outcome>, Error> {
-        Ok((!self.ask("available")?)
+        Ok((!self.services.available(&self.name)?)
             .then(|| Outcome::failed(format!("The named service {} is not available", self.name))))
     }
 
@@ -86,18 +99,24 @@ impl<'a> Service<'a> {
             }
             return Ok(missing);
         }
-        let (verb, done) = if on {
-            ("enable", "enabled")
-        } else {
-            ("disable", "disabled")
-        };
+        let done = if on { "enabled" } else { "disabled" };
         let state = match started {
             Some(true) => "running",
             None => "in the desired state",
             Some(false) => "dead",
         };
-        let before = self.ask(done)?;
+        let is_done = || {
+            if on {
+                self.services.enabled(name)
+            } else {
+                self.services.disabled(name)
+            }
+        };
+        let before = is_done()?;
         if before {
+            if started.is_none() {
+                out.changes = Map::new();
+            }
             out.comment = format!("Service {name} is already {done}, and is {state}");
             return Ok(out);
         }
@@ -106,18 +125,23 @@ impl<'a> Service<'a> {
             out.comment = format!("Service {name} set to be {done}");
             return Ok(out);
         }
-        let error = match self.ask(verb) {
+        let told = if on {
+            self.services.enable(name, &self.order)
+        } else {
+            self.services.disable(name, &self.order)
+        };
+        let error = match told {
             Ok(true) => {
                 out.changes = Map::new();
-                if self.ask(done)? {
+                if is_done()? {
                     out.changes.insert(name.as_str().into(), true.into());
                 }
                 out.comment = format!("Service {name} has been {done}, and is {state}");
                 return Ok(out);
             }
             Ok(false) => None,
-            Err(Error::Execution(text)) => Some(text),
-            Err(other) => return Err(other),
+            Err(error) if on => Some(error.0),
+            Err(error) => return Err(error.into()),
         };
         out.result = Some(false);
         let not = if on { "to start" } else { "to not start" };
@@ -185,13 +209,17 @@ fn running(ctx: &Context, run: &Run<'_>) -> Done {
         Ok(Some(missing)) => return Ok(missing),
         Err(error) => return failure(error),
     }
-    let before = service.ask("status")?;
-    let at_boot = service.ask("enabled")?;
+    let before = service.is_running()?;
+    let at_boot = service.is_enabled()?;
     let wish = enable(run);
+    let runtime = service.order.unmask_runtime;
     let mut unmask = String::new();
-    if run.args.extra.get("unmask").is_some_and(Value::is_truthy) && service.ask("masked")? {
+    if Services::has_masks()
+        && run.args.extra.get("unmask").is_some_and(Value::is_truthy)
+        && service.services.masked(name, runtime)?
+    {
         if !run.test {
-            service.ask("unmask")?;
+            service.services.unmask(name, runtime)?;
         }
         unmask = if run.test {
             format!("Service {name} would be masked")
@@ -222,7 +250,7 @@ fn running(ctx: &Context, run: &Run<'_>) -> Done {
             with_unmask(format!("Service {name} is set to start")),
         ));
     }
-    match service.ask("start") {
+    match service.services.start(name, &service.order) {
         Ok(true) => {}
         Ok(false) => {
             let out = Outcome::failed(format!("Service {name} failed to start"));
@@ -231,16 +259,16 @@ fn running(ctx: &Context, run: &Run<'_>) -> Done {
                 None => Ok(out),
             };
         }
-        Err(error) => return failure(error),
+        Err(error) => return Ok(Outcome::failed(error.0)),
     }
     let delayed = delay(ctx, run);
-    let after = service.ask("status")?;
+    let after = service.is_running()?;
     let mut out = if after {
         Outcome::unchanged(format!("Started service {name}"))
     } else {
         Outcome::failed(format!("Service {name} failed to start"))
     };
-    if after || at_boot != service.ask("enabled")? {
+    if after || at_boot != service.is_enabled()? {
         out.changes = map! { name.as_str() => after };
     }
     if let Some(on) = wish {
@@ -279,8 +307,8 @@ fn dead(ctx: &Context, run: &Run<'_>) -> Done {
         Ok(Some(missing)) => return Ok(Outcome::unchanged(missing.comment)),
         Err(error) => return failure(error),
     }
-    let before = service.ask("status")?;
-    let at_boot = service.ask("enabled")?;
+    let before = service.is_running()?;
+    let at_boot = service.is_enabled()?;
     let wish = enable(run);
     if !before {
         let out = Outcome::unchanged(format!("The service {name} is already dead"));
@@ -296,7 +324,7 @@ fn dead(ctx: &Context, run: &Run<'_>) -> Done {
             format!("Service {name} is set to be killed"),
         ));
     }
-    if !service.ask("stop")? {
+    if !service.services.stop(name, &service.order)? {
         let out = Outcome::failed(format!("Service {name} failed to die"));
         return match wish {
             Some(on) => service.toggle(on, Some(true), out),
@@ -304,13 +332,13 @@ fn dead(ctx: &Context, run: &Run<'_>) -> Done {
         };
     }
     delay(ctx, run);
-    let after = service.ask("status")?;
+    let after = service.is_running()?;
     let mut out = if after {
         Outcome::failed(format!("Service {name} failed to die"))
     } else {
         Outcome::unchanged(format!("Service {name} was killed"))
     };
-    if !after || at_boot != service.ask("enabled")? {
+    if !after || at_boot != service.is_enabled()? {
         out.changes = map! { name.as_str() => after };
     }
     if let Some(on) = wish {
@@ -338,15 +366,16 @@ fn disabled(ctx: &Context, run: &Run<'_>) -> Done {
 
 fn mod_watch(ctx: &Context, run: &Run<'_>) -> Done {
     let service = Service::of(ctx, run)?;
-    let (fun, verb, past) = match python::text(run.args.get("sfun")).as_str() {
-        "dead" if service.ask("status")? => ("stop", "stop", "stopped"),
+    let (name, order) = (&service.name, &service.order);
+    let (act, verb, past) = match python::text(run.args.get("sfun")).as_str() {
+        "dead" if service.is_running()? => (Act::Stop, "stop", "stopped"),
         "dead" => return Ok(Outcome::unchanged("Service is already stopped")),
-        "running" if !service.ask("status")? => ("start", "start", "started"),
+        "running" if !service.is_running()? => (Act::Start, "start", "started"),
         "running" if run.args.flag("reload") && run.args.flag("force") => {
-            ("force_reload", "forcefully reload", "forcefully reloaded")
+            (Act::ForceReload, "forcefully reload", "forcefully reloaded")
         }
-        "running" if run.args.flag("reload") => ("reload", "reload", "reloaded"),
-        "running" => ("restart", "restart", "restarted"),
+        "running" if run.args.flag("reload") => (Act::Reload, "reload", "reloaded"),
+        "running" => (Act::Restart, "restart", "restarted"),
         other => {
             return Ok(Outcome::failed(format!(
                 "Unable to trigger watch for service.{other}"
@@ -359,17 +388,26 @@ fn mod_watch(ctx: &Context, run: &Run<'_>) -> Done {
             format!("Service is set to be {past}"),
         ));
     }
-    if fun == "start" {
-        service.ask("stop")?;
-    }
-    let result = match service.ask(fun) {
+    let services = &service.services;
+    let told = match act {
+        Act::Stop => services.stop(name, order),
+        Act::Start => {
+            // What is left of one that died, it takes along.
+            services.stop(name, order)?;
+            services.start(name, order)
+        }
+        Act::Reload => services.reload(name, order),
+        Act::ForceReload => services.force_reload(name, order),
+        Act::Restart => services.restart(name, order),
+    };
+    let result = match told {
         Ok(result) => result,
-        Err(error) => return failure(error),
+        Err(error) => return Ok(Outcome::failed(error.0)),
     };
     delay(ctx, run);
     Ok(Outcome {
         result: Some(result),
-        changes: map! { service.name.as_str() => result },
+        changes: map! { name.as_str() => result },
         comment: if result {
             format!("Service {past}")
         } else {
@@ -377,4 +415,13 @@ fn mod_watch(ctx: &Context, run: &Run<'_>) -> Done {
         },
         extra: Map::new(),
     })
+}
+
+/// What a watch function does.
+enum Act {
+    Stop,
+    Start,
+    Reload,
+    ForceReload,
+    Restart,
 }

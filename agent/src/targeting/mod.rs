@@ -8,7 +8,7 @@ mod cidr;
 mod compound;
 mod nodegroup;
 pub mod pcre;
-mod subdict;
+pub mod subdict;
 
 use std::sync::Arc;
 

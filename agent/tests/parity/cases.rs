@@ -9,7 +9,7 @@ pub struct Case {
     pub calls: &'static [(&'static str, &'static str, &'static str)],
 }
 
-const APPLY: &[(&str, &str, &str)] = &[
+pub const APPLY: &[(&str, &str, &str)] = &[
     ("state.apply", r#"["t"]"#, r#"{"test": true}"#),
     ("state.apply", r#"["t"]"#, "{}"),
     ("state.apply", r#"["t"]"#, "{}"),

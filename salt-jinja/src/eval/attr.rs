@@ -40,7 +40,7 @@ pub(crate) fn item(interp: &Interp<'_>, object: &Val, key: &Val) -> Result {
         }
         None => Ok(interp.undefined(format!(
             "{} has no element {}",
-            object.described(),
+            interp.described(object),
             repr(key)?
         ))),
     }
@@ -49,7 +49,7 @@ pub(crate) fn item(interp: &Interp<'_>, object: &Val, key: &Val) -> Result {
 fn missing(interp: &Interp<'_>, object: &Val, name: &str) -> Val {
     interp.undefined(format!(
         "{} has no attribute {}",
-        quote(&object.described()),
+        quote(&interp.described(object)),
         quote(name)
     ))
 }

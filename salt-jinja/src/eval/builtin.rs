@@ -68,7 +68,7 @@ pub(crate) fn call(interp: &Interp<'_>, name: &str, args: &Args) -> Result {
             Err(Error::new(ErrorKind::Raised, message))
         }
         "ifelse" => ifelse(interp, args),
-        "lipsum" => Ok("Lorem ipsum dolor sit amet.".into()),
+        "lipsum" => super::lorem::lipsum(args),
         "show_full_context" => Ok(Val::dict(Dict::new())),
         other => Err(Error::type_error(format!("'{other}' is not callable"))),
     }

@@ -237,7 +237,7 @@ impl Interp<'_> {
                 }
                 error
             })?;
-            Ok(text.into())
+            Ok(self.made(text))
         })
     }
 }

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use super::{Args, Frame, Interp, attr, item};
 use crate::ast::{Arguments, Cmp, Expr, FilterCall};
 use crate::error::{Error, ErrorKind, Result};
+use crate::filters::html;
 use crate::value::{Key, Val, ops, repr};
 use crate::{filters, tests};
 
@@ -65,12 +66,23 @@ impl Interp<'_> {
             }
             Expr::Compare(first, rest) => self.comparison(first, rest, frame),
             Expr::Concat(parts) => {
+                let parts = self.all(parts, frame)?;
+                // Where output is escaped, one piece of markup makes markup of all.
+                let markup = self.escapes() && parts.iter().any(is_markup);
                 let mut text = String::new();
-                for part in parts {
-                    let part = self.eval(part, frame)?;
-                    self.write(&mut text, &repr::str(&part)?)?;
+                for part in &parts {
+                    let piece = repr::str(part)?;
+                    if markup && !is_markup(part) {
+                        self.write(&mut text, &html::escape(&piece))?;
+                    } else {
+                        self.write(&mut text, &piece)?;
+                    }
                 }
-                Ok(text.into())
+                Ok(if markup {
+                    Val::markup(&text)
+                } else {
+                    text.into()
+                })
             }
             Expr::Cond {
                 test,
@@ -211,6 +223,10 @@ impl Interp<'_> {
             None => Err(Error::runtime(format!("No filter named '{name}'."))),
         }
     }
+}
+
+fn is_markup(value: &Val) -> bool {
+    matches!(value, Val::Str(t) if t.markup)
 }
 
 /// One comparison.

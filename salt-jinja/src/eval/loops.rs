@@ -149,6 +149,6 @@ impl Interp<'_> {
         };
         let mut out = String::new();
         self.deeper(|| self.run_loop(def, &items, frame, state.depth + 1, &mut out))?;
-        Ok(out.into())
+        Ok(self.made(out))
     }
 }

@@ -9,6 +9,7 @@ mod builtin;
 mod call;
 mod expr;
 mod loops;
+mod lorem;
 mod scope;
 mod stmt;
 mod template;
@@ -31,7 +32,8 @@ use crate::ast::Name;
 use crate::budget;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::value::Val;
+use crate::filters::html;
+use crate::value::{Val, repr};
 
 /// What a statement says about the ones behind it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,6 +48,8 @@ pub(crate) struct Interp<'e> {
     pub(crate) env: &'e Environment<'e>,
     depth: Cell<usize>,
     nesting: Cell<usize>,
+    /// Inside of `{% autoescape true %}`.
+    escaping: Cell<bool>,
     /// The line of the statement that runs.
     pub(crate) line: Cell<usize>,
     /// Context variables that were looked up, converted once so that changes to them stay.
@@ -68,6 +72,7 @@ impl<'e> Interp<'e> {
             env,
             depth: Cell::new(0),
             nesting: Cell::new(0),
+            escaping: Cell::new(false),
             line: Cell::new(0),
             converted: RefCell::default(),
             overrides: RefCell::default(),
@@ -105,6 +110,31 @@ impl<'e> Interp<'e> {
         let result = inner();
         self.nesting.set(self.nesting.get() - 1);
         result
+    }
+
+    /// Whether text that is put out is escaped as HTML.
+    pub(crate) fn escapes(&self) -> bool {
+        self.escaping.get()
+    }
+
+    /// Text that the template itself made: nothing escapes it again.
+    fn made(&self, text: String) -> Val {
+        if self.escapes() {
+            Val::markup(&text)
+        } else {
+            text.into()
+        }
+    }
+
+    /// What `{{ value }}` prints.
+    fn shown(&self, value: &Val) -> Result<String> {
+        let text = repr::output(value)?;
+        let is_markup = matches!(value, Val::Str(t) if t.markup) || matches!(value, Val::Module(_));
+        Ok(if self.escapes() && !is_markup {
+            html::escape(&text)
+        } else {
+            text
+        })
     }
 
     /// Adds to the output, within its bound.
@@ -152,6 +182,21 @@ impl<'e> Interp<'e> {
             .borrow_mut()
             .insert(name.clone(), value.clone());
         Some(value)
+    }
+
+    /// How a message about a missing attribute names a value.
+    pub(crate) fn described(&self, value: &Val) -> String {
+        let Val::Dict(dict) = value else {
+            return value.described();
+        };
+        let converted = self.converted.borrow();
+        let named = converted
+            .iter()
+            .find(|(_, v)| matches!(v, Val::Dict(known) if Rc::ptr_eq(known, dict)));
+        match named.and_then(|(name, _)| self.env.type_name(name)) {
+            Some(name) => format!("{name} object"),
+            None => value.described(),
+        }
     }
 
     /// A global that loading another template depends on.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Flow, Frame, Interp, Macro};
 use crate::ast::{Expr, FilterCall, MacroDef, Stmt, StmtKind, Target};
 use crate::error::{Error, Result};
-use crate::value::{Key, Val, ops, repr};
+use crate::value::{Key, Val, ops};
 
 impl Interp<'_> {
     /// Runs statements until one of them leaves the loop.
@@ -52,7 +52,7 @@ impl Interp<'_> {
             StmtKind::Output(expr) => {
                 if !Self::silent(frame) {
                     let value = self.eval(expr, frame)?;
-                    self.write(out, &repr::output(&value)?)?;
+                    self.write(out, &self.shown(&value)?)?;
                 }
             }
             StmtKind::Do(expr) => {
@@ -85,7 +85,7 @@ impl Interp<'_> {
                 body,
             } => {
                 let text = self.capture(body, &frame.inner())?;
-                let value = self.filtered(text.into(), filters, frame)?;
+                let value = self.filtered(self.made(text), filters, frame)?;
                 self.assign(target, value, frame)?;
             }
             StmtKind::With { bindings, body } => {
@@ -106,14 +106,14 @@ impl Interp<'_> {
                 if let Expr::Call(callee, arguments) = call {
                     let value = self.call_expr(callee, arguments, Some(caller), frame)?;
                     if !Self::silent(frame) {
-                        self.write(out, &repr::output(&value)?)?;
+                        self.write(out, &self.shown(&value)?)?;
                     }
                 }
             }
             StmtKind::FilterBlock { filters, body } => {
                 let text = self.capture(body, &frame.inner())?;
-                let value = self.filtered(text.into(), filters, frame)?;
-                self.write(out, &repr::output(&value)?)?;
+                let value = self.filtered(self.made(text), filters, frame)?;
+                self.write(out, &self.shown(&value)?)?;
             }
             StmtKind::Block { name } => {
                 if !Self::silent(frame) {
@@ -128,6 +128,13 @@ impl Interp<'_> {
                 let text = self.deeper(|| self.capture(body, &frame.inner()))?;
                 let value = self.apply(filter, text.into(), frame)?;
                 self.assign(target, value, frame)?;
+            }
+            StmtKind::AutoEscape { on, body } => {
+                let on = self.eval(on, frame)?.truth()?;
+                let before = self.escaping.replace(on);
+                let flow = self.body(body, &frame.inner(), out);
+                self.escaping.set(before);
+                return flow;
             }
             StmtKind::Plain(body) => return self.body(body, frame, out),
             StmtKind::Extends(_)

@@ -153,7 +153,7 @@ impl Interp<'_> {
         };
         let mut out = String::new();
         self.block_at(name, block.level, &block.frame, &mut out)?;
-        Ok(out.into())
+        Ok(self.made(out))
     }
 
     /// A parsed template by name, loaded once.

@@ -6,6 +6,7 @@ mod convert;
 mod data;
 mod hash;
 pub(crate) mod html;
+mod jmespath;
 pub(crate) mod json;
 mod net;
 mod python;
@@ -15,6 +16,7 @@ mod sets;
 mod shell;
 pub(crate) mod text;
 mod time;
+mod urlize;
 mod xml;
 pub(crate) mod yaml;
 
@@ -36,6 +38,7 @@ const ALL: &[Rows] = &[
     data::FILTERS,
     hash::FILTERS,
     html::FILTERS,
+    jmespath::FILTERS,
     json::FILTERS,
     net::FILTERS,
     python::FILTERS,
@@ -45,6 +48,7 @@ const ALL: &[Rows] = &[
     shell::FILTERS,
     text::FILTERS,
     time::FILTERS,
+    urlize::FILTERS,
     xml::FILTERS,
     yaml::FILTERS,
 ];

@@ -75,7 +75,6 @@ pub(super) const FILTERS: &[(&str, Filter)] = &[
         format::percent(&text, &Val::tuple(a.positional.clone()))
     }),
     ("filesizeformat", file_size),
-    ("urlize", |_, v, _| Ok(str(&v)?.into())),
     ("skip", |_, _, _| Ok("".into())),
     ("to_snake_case", |_, v, _| Ok(snake_case(&str(&v)?).into())),
     ("to_camelcase", |_, v, a| {

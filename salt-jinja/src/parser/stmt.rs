@@ -104,8 +104,9 @@ impl Parser {
             }
             "autoescape" => {
                 self.skip();
-                self.expression()?;
-                self.body_to(&["endautoescape"]).map(StmtKind::Plain)
+                let on = self.expression()?;
+                let body = self.body_to(&["endautoescape"])?;
+                Ok(StmtKind::AutoEscape { on, body })
             }
             "profile" => {
                 self.skip();

@@ -51,8 +51,8 @@ pub(super) fn is_refusal(answer: &Json) -> bool {
     errors(answer).is_some()
 }
 
-/// What differs, each with its path; nothing if both are the same document, or refuse for the same reason.
-pub(super) fn differences(expected: &Json, got: &Json) -> Vec<String> {
+/// What differs, each by its path and as a text; nothing if both are the same document, or refuse for the same reason.
+pub(super) fn differences(expected: &Json, got: &Json) -> Vec<(String, String)> {
     if expected == got {
         return Vec::new();
     }
@@ -71,7 +71,7 @@ pub(super) fn differences(expected: &Json, got: &Json) -> Vec<String> {
     found
 }
 
-fn collect(expected: &Json, got: &Json, path: &str, found: &mut Vec<String>) {
+fn collect(expected: &Json, got: &Json, path: &str, found: &mut Vec<(String, String)>) {
     let absent = Json::String("(absent)".into());
     match (expected, got) {
         _ if expected == got => {}
@@ -88,6 +88,9 @@ fn collect(expected: &Json, got: &Json, path: &str, found: &mut Vec<String>) {
                 collect(a, b, &format!("{path}/{at}"), found);
             }
         }
-        _ => found.push(format!("  {path}\n    salt: {expected}\n    ours: {got}")),
+        _ => found.push((
+            path.to_owned(),
+            format!("  {path}\n    salt: {expected}\n    ours: {got}"),
+        )),
     }
 }

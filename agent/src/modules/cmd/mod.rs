@@ -1,10 +1,8 @@
-//! `cmd`: commands and scripts. `request.rs` turns Salt's many arguments into a command, `account.rs` prepares
-//! another user's environment, `run.rs` runs it and judges the outcome; here are the functions on top.
+//! `cmd`: commands and scripts, over `host::shell`. `run.rs` adds what only a function knows, `script.rs` fetches
+//! scripts; here are the functions on top.
 //!
 //! Not here: `cmd.run_chroot`, `cmd.powershell*` and `cmd.tty`.
 
-mod account;
-mod request;
 mod run;
 mod script;
 
@@ -13,8 +11,7 @@ use salt_wire::{Map, Value, map};
 use super::Function;
 use crate::context::{Args, Context, Error, Result};
 use crate::host::env;
-use request::Streams;
-use run::Ran;
+use crate::host::shell::{Ran, Streams};
 
 /// The rows of `cmd`.
 pub const FUNCTIONS: &[Function] = &[
@@ -117,7 +114,7 @@ fn run(ctx: &Context, args: &Args) -> Result {
         Streams::Apart
     };
     let ran = run::run(ctx, args, streams)?;
-    if args.flag("raise_err") && ran.failed && request::is_logged(args) {
+    if args.flag("raise_err") && ran.failed && run::is_logged(args) {
         return Err(Error::Execution(shown(args, ran.stdout)));
     }
     Ok(shown(args, ran.stdout).into())

@@ -1,165 +1,101 @@
-//! Running a request and judging its outcome.
+//! From a call to a command: what only a function knows (who asks, templates, what is permitted) on top of
+//! [`crate::host::shell`].
 
-use std::io;
+use salt_wire::{Map, Value};
 
-use salt_wire::{Map, Value, map};
-use tracing::{error, info};
-
-use super::request::{Request, Streams, is_logged};
 use crate::context::{Args, Context, Error, Result, python};
-use crate::host::exec::Output;
+use crate::fileclient::FileClient;
+use crate::fnmatch::fnmatch;
+use crate::host::shell::{Line, Ran, Request, Streams};
+use crate::render::{Source, template};
 
-/// What a command left, as Salt has it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Ran {
-    pub(super) pid: Value,
-    pub(super) retcode: Value,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
-    /// It ended with a code that is no success, and that matters.
-    pub(super) failed: bool,
-}
-
-impl Ran {
-    pub(super) fn to_map(&self) -> Map {
-        map! {
-            "pid" => self.pid.clone(),
-            "retcode" => self.retcode.clone(),
-            "stdout" => self.stdout.as_str(),
-            "stderr" => self.stderr.as_str(),
-        }
-    }
-}
-
-/// Runs what the arguments say.
+/// Runs what the arguments say; its exit code is the job's.
 pub(super) fn run(ctx: &Context, args: &Args, streams: Streams) -> Result<Ran> {
-    let background = streams == Streams::Dropped || args.flag("bg");
-    let request = Request::new(ctx, args, streams)?;
-    let success = Success::of(args)?;
-    let word = request.shown.split_whitespace().next().unwrap_or_default();
-    if is_logged(args) {
-        let directory = request.command.cwd.as_deref().unwrap_or("/".as_ref());
-        info!(command = word, directory = %directory.display(), "Executing command.");
-    }
-    if background {
-        let pid = ctx.host.exec.start(&request.command);
-        let pid = pid.map_err(|e| not_started(&request, &e, is_logged(args)))?;
-        ctx.job.set_retcode(0);
-        return Ok(Ran {
-            pid: pid.into(),
-            ..Ran::default()
-        });
-    }
-    let output = ctx
-        .host
-        .exec
-        .run(&request.command, &ctx.job.cancel)
-        .map_err(|e| not_started(&request, &e, is_logged(args)))?;
-    if output.timed_out {
-        let text = format!(
-            "{} : Timed out after {} seconds",
-            request.shown,
-            python::text(&request.timeout)
-        );
-        return Ok(Ran {
-            pid: output.pid.into(),
-            retcode: 1.into(),
-            stdout: text,
-            stderr: String::new(),
-            failed: true,
-        });
-    }
-    let rstrip = !matches!(args.named.get("rstrip"), Some(value) if !value.is_truthy());
-    let mut ran = decode(&output, rstrip);
-    if success.judges_well(&output, &ran) {
-        ran.retcode = 0.into();
-    }
-    let code = ran.retcode.as_int().unwrap_or(0);
-    let ignored = args.flag("ignore_retcode");
-    ran.failed = code != 0 && !ignored;
-    ctx.job.set_retcode(if ignored {
-        0
-    } else {
-        i64::try_from(code).unwrap_or(1)
-    });
-    if ran.failed && is_logged(args) {
-        error!(command = word, retcode = %code, "Command failed.");
+    let request = request(ctx, args, streams)?;
+    let ran = request.run(&*ctx.host.exec, &ctx.job.cancel)?;
+    if let Some(code) = ran.code {
+        ctx.job.set_retcode(code);
     }
     Ok(ran)
 }
 
-fn decode(output: &Output, rstrip: bool) -> Ran {
-    let text = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes);
-        if rstrip {
-            let blank = |c: char| c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}');
-            text.trim_end_matches(blank).to_owned()
-        } else {
-            text.into_owned()
-        }
-    };
-    Ran {
-        pid: output.pid.into(),
-        retcode: output.retcode.into(),
-        stdout: text(&output.stdout),
-        stderr: text(&output.stderr),
-        failed: false,
+/// Whether the command's failure is logged, which is what Salt ties `raise_err` to.
+pub(super) fn is_logged(args: &Args) -> bool {
+    args.get("output_loglevel").as_str() != Some("quiet")
+}
+
+fn request(ctx: &Context, args: &Args, streams: Streams) -> Result<Request> {
+    let from_job = args.extra.contains_key("__pub_jid");
+    let mut words = args.extra.clone();
+    words.extend(args.named.iter().map(|(k, v)| (k.clone(), v.clone())));
+    if args.get("python_shell").is_null() {
+        let shell = from_job || ctx.settings.opts.get("cmd_safe") == Some(&false.into());
+        words.insert("python_shell".into(), shell.into());
     }
-}
-
-fn not_started(request: &Request, error: &io::Error, logged: bool) -> Error {
-    let program = request.command.argv.first().map_or("", String::as_str);
-    let reason = match error.kind() {
-        io::ErrorKind::NotFound => format!("[Errno 2] No such file or directory: '{program}'"),
-        io::ErrorKind::PermissionDenied => format!("[Errno 13] Permission denied: '{program}'"),
-        _ => match error.raw_os_error() {
-            Some(8) => format!("[Errno 8] Exec format error: '{program}'"),
-            Some(7) => format!("[Errno 7] Argument list too long: '{program}'"),
-            Some(number) => format!("[Errno {number}] {error}: '{program}'"),
-            None => error.to_string(),
-        },
-    };
-    let shown = if logged { &request.shown } else { "REDACTED" };
-    Error::execution(format!(
-        "Unable to run command '{shown}' with the context '{}', reason: {reason}",
-        request.context
-    ))
-}
-
-/// What else counts as success.
-struct Success {
-    codes: Vec<i128>,
-    stdout: Vec<String>,
-    stderr: Vec<String>,
-}
-
-impl Success {
-    fn of(args: &Args) -> Result<Self> {
-        let list = |name: &str| -> Vec<String> {
-            match args.get(name) {
-                Value::Null => Vec::new(),
-                Value::List(items) => items.iter().map(python::text).collect(),
-                other => python::text(other)
-                    .split(',')
-                    .map(|t| t.trim().to_owned())
-                    .collect(),
-            }
+    let mut request = Request::new(words, streams)?;
+    let engine = args.get("template");
+    if engine.is_truthy() {
+        let engine = python::text(engine);
+        let text = match &request.line {
+            Line::Text(text) => text.clone(),
+            Line::Words(words) => python::repr(&words.clone().into()),
         };
-        let codes: Option<Vec<i128>> = list("success_retcodes")
-            .iter()
-            .map(|c| c.trim().parse().ok())
-            .collect();
-        Ok(Self {
-            codes: codes
-                .ok_or_else(|| Error::invocation("success_retcodes must be a list of integers"))?,
-            stdout: list("success_stdout"),
-            stderr: list("success_stderr"),
-        })
+        request.line = Line::Text(render(ctx, args, &engine, &text)?);
+        request.cwd = render(ctx, args, &engine, &request.cwd)?;
     }
+    if from_job && !is_permitted(ctx, &request.line.joined()) {
+        let text = match &request.line {
+            Line::Text(text) => text.clone(),
+            Line::Words(words) => python::repr(&words.clone().into()),
+        };
+        return Err(Error::execution(format!(
+            "The shell command \"{text}\" is not permitted"
+        )));
+    }
+    Ok(request)
+}
 
-    fn judges_well(&self, output: &Output, ran: &Ran) -> bool {
-        self.codes.contains(&output.retcode.into())
-            || self.stdout.iter().any(|s| ran.stdout.contains(s))
-            || self.stderr.iter().any(|s| ran.stderr.contains(s))
+fn render(ctx: &Context, args: &Args, engine: &str, text: &str) -> Result<String> {
+    if engine != "jinja" {
+        return Err(Error::execution(format!(
+            "Attempted to render file paths with unavailable engine {engine}"
+        )));
     }
+    let saltenv = match args.get("saltenv") {
+        Value::Null => "base".to_owned(),
+        given => python::text(given),
+    };
+    let files = FileClient::new(ctx);
+    let source = Source {
+        text,
+        path: None,
+        saltenv: &saltenv,
+        sls: None,
+        variables: &Map::new(),
+        files: &files,
+    };
+    template(ctx, &source).map_err(|e| Error::Exception {
+        kind: "salt.exceptions.SaltRenderError",
+        message: e.to_string(),
+    })
+}
+
+/// `cmd_blacklist_glob` and `cmd_whitelist_glob`.
+fn is_permitted(ctx: &Context, text: &str) -> bool {
+    let matches = |option: &str| {
+        let value = ctx
+            .functions
+            .call(ctx, "config.get", &[option.into()], &Map::new());
+        let value = value
+            .ok()
+            .or_else(|| ctx.settings.opts.get(option).cloned())
+            .unwrap_or_default();
+        let globs: Vec<String> = match &value {
+            Value::List(items) => items.iter().map(python::text).collect(),
+            Value::Str(one) if !one.is_empty() => vec![one.clone()],
+            _ => return None,
+        };
+        (!globs.is_empty()).then(|| globs.iter().any(|g| fnmatch(text, g)))
+    };
+    matches("cmd_blacklist_glob") != Some(true) && matches("cmd_whitelist_glob") != Some(false)
 }

@@ -1,54 +1,15 @@
 //! Scripts from the fileserver, and code given as text.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use nix::unistd::User;
 use salt_wire::{Map, Value, map};
 use tracing::error;
 
-use super::request::Streams;
 use super::{all, run};
 use crate::context::{Args, Context, Error, Result, python};
-use crate::host::{fs::write_atomic, shlex};
-
-/// A file that is gone when its owner is done.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    /// A new name in `dir` that nobody has yet.
-    fn new(dir: &Path, suffix: &str) -> Result<Self> {
-        let mut noise = [0u8; 8];
-        getrandom::fill(&mut noise).map_err(|e| Error::execution(e.to_string()))?;
-        let name: String = noise.iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Self(dir.join(format!("__salt.tmp.{name}{suffix}"))))
-    }
-
-    /// Puts the code there, only for its user to run.
-    fn fill(&self, bytes: &[u8], mode: u32, owner: Option<&User>) -> Result<()> {
-        let told = |e: std::io::Error| Error::execution(format!("{}: {e}", self.0.display()));
-        write_atomic(&self.0, bytes, mode).map_err(told)?;
-        fs::set_permissions(&self.0, fs::Permissions::from_mode(mode)).map_err(told)?;
-        if let Some(user) = owner {
-            chown(&self.0, Some(user.uid.as_raw()), None).map_err(told)?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
-    }
-}
-
-fn owner(args: &Args) -> Result<Option<User>> {
-    let Some(name) = args.opt_text("runas")? else {
-        return Ok(None);
-    };
-    Ok(User::from_name(&name).ok().flatten())
-}
+use crate::host::shell::{Script, Streams};
+use crate::host::shlex;
 
 pub(super) fn script(ctx: &Context, args: &Args) -> Result {
     let source = args.text("source")?;
@@ -57,15 +18,10 @@ pub(super) fn script(ctx: &Context, args: &Args) -> Result {
         given => Some(given),
     };
     let saltenv = saltenv.cloned().unwrap_or_else(|| "base".into());
-    let bare = source.split('?').next().unwrap_or_default();
-    let name = bare.rsplit('/').next().unwrap_or_default();
-    let suffix = match name.rfind('.') {
-        Some(at) if at > 0 => &name[at..],
-        _ => "",
-    };
+    let suffix = Script::suffix(&source);
     let dir = args.opt_text("cwd")?.filter(|d| !d.is_empty());
     let dir = dir.map_or_else(std::env::temp_dir, PathBuf::from);
-    let path = Temporary::new(&dir, suffix)?;
+    let path = Script::new(&dir, suffix)?;
     let failed = || {
         Ok(Value::Map(map! {
             "pid" => 0, "retcode" => 1, "stdout" => "", "stderr" => "", "cache_error" => true,
@@ -74,8 +30,8 @@ pub(super) fn script(ctx: &Context, args: &Args) -> Result {
     let template = args.get("template");
     let fetched = if template.is_truthy() {
         // The template is rendered to a place of its own first; the script's own file is made private.
-        let rendered = Temporary::new(&std::env::temp_dir(), suffix)?;
-        let destination = rendered.0.display().to_string();
+        let rendered = Script::new(&std::env::temp_dir(), suffix)?;
+        let destination = rendered.path().display().to_string();
         let mut kwargs: Map = args.extra.clone();
         kwargs.retain(|k, _| {
             !k.as_str()
@@ -86,7 +42,7 @@ pub(super) fn script(ctx: &Context, args: &Args) -> Result {
         let call = [source.as_str().into(), destination.into()];
         let done = ctx.functions.call(ctx, "cp.get_template", &call, &kwargs)?;
         done.is_truthy()
-            .then(|| fs::read(&rendered.0).ok())
+            .then(|| fs::read(rendered.path()).ok())
             .flatten()
     } else {
         let call = [source.as_str().into(), saltenv];
@@ -98,8 +54,8 @@ pub(super) fn script(ctx: &Context, args: &Args) -> Result {
     let Some(bytes) = fetched else {
         return failed();
     };
-    path.fill(&bytes, 0o500, owner(args)?.as_ref())?;
-    let mut words = vec![path.0.display().to_string()];
+    path.fill(&bytes, 0o500, args.opt_text("runas")?.as_deref())?;
+    let mut words = vec![path.path().display().to_string()];
     let mut request = args.clone();
     match args.get("args") {
         given if !given.is_truthy() => {}
@@ -150,10 +106,10 @@ pub(super) fn exec_code(ctx: &Context, args: &Args) -> Result {
 
 pub(super) fn exec_code_all(ctx: &Context, args: &Args) -> Result {
     let lang = args.text("lang")?;
-    let file = Temporary::new(&std::env::temp_dir(), "")?;
+    let file = Script::new(&std::env::temp_dir(), "")?;
     let code = args.text("code")?;
-    file.fill(code.as_bytes(), 0o600, owner(args)?.as_ref())?;
-    let mut words: Vec<Value> = vec![lang.into(), file.0.display().to_string().into()];
+    file.fill(code.as_bytes(), 0o600, args.opt_text("runas")?.as_deref())?;
+    let mut words: Vec<Value> = vec![lang.into(), file.path().display().to_string().into()];
     match args.get("args") {
         Value::Str(one) => words.push(one.as_str().into()),
         Value::List(items) => words.extend(items.iter().cloned()),

@@ -186,35 +186,6 @@ impl Directory<'_> {
         found
     }
 
-    /// Files and directories that other states of the run put below this one.
-    fn kept(&self) -> BTreeSet<PathBuf> {
-        let mut keep = BTreeSet::new();
-        let Some(Value::List(required)) = self.run.chunk.get("require") else {
-            return keep;
-        };
-        for reference in required.iter().filter_map(|r| r.get("file")) {
-            let name = python::text(reference);
-            for chunk in self.run.chunks {
-                let is = |key: &str| chunk.get(key).map(python::text) == Some(name.clone());
-                if !is("name") && !is("__id__") {
-                    continue;
-                }
-                let path = PathBuf::from(chunk.get("name").map(python::text).unwrap_or_default());
-                if path.is_dir() {
-                    if path.starts_with(self.path()) {
-                        let mut below = Vec::new();
-                        walk(&path, MAX_DEPTH, &mut below);
-                        keep.extend(below.into_iter().map(|(p, _)| p));
-                        keep.insert(path);
-                    }
-                } else {
-                    keep.insert(path);
-                }
-            }
-        }
-        keep
-    }
-
     fn is_excluded(&self, path: &Path) -> bool {
         let relative = path.strip_prefix(self.path()).unwrap_or(path);
         !included(
@@ -270,7 +241,7 @@ impl Directory<'_> {
             insert(self.path(), meta(self.path(), user, group, dir_mode));
         }
         if self.run.args.flag("clean") {
-            let keep = self.kept();
+            let keep = required(self.run, self.path());
             for (path, _) in &walked {
                 let kept = keep.iter().any(|k| k.starts_with(path));
                 if !kept && !self.is_excluded(path) {
@@ -411,7 +382,7 @@ impl Directory<'_> {
 
     /// Removes what no state put there.
     fn clean(&self) -> Result<Vec<String>, Error> {
-        let keep = self.kept();
+        let keep = required(self.run, self.path());
         let mut removed = Vec::new();
         for (path, is_dir) in self.walk() {
             let kept = keep.iter().any(|k| k.starts_with(&path));
@@ -475,4 +446,33 @@ fn recurse_set(value: &Value) -> Result<BTreeSet<&'static str>, String> {
         return Err("Must not specify \"recurse\" options \"ignore_files\" and \"ignore_dirs\" at the same time.".into());
     }
     Ok(set)
+}
+
+/// Files and directories that other states of the run put below this directory, and that its state requires.
+pub(super) fn required(run: &Run<'_>, root: &Path) -> BTreeSet<PathBuf> {
+    let mut keep = BTreeSet::new();
+    let Some(Value::List(required)) = run.chunk.get("require") else {
+        return keep;
+    };
+    for reference in required.iter().filter_map(|r| r.get("file")) {
+        let name = python::text(reference);
+        for chunk in run.chunks {
+            let is = |key: &str| chunk.get(key).map(python::text) == Some(name.clone());
+            if !is("name") && !is("__id__") {
+                continue;
+            }
+            let path = PathBuf::from(chunk.get("name").map(python::text).unwrap_or_default());
+            if path.is_dir() {
+                if path.starts_with(root) {
+                    let mut below = Vec::new();
+                    walk(&path, MAX_DEPTH, &mut below);
+                    keep.extend(below.into_iter().map(|(p, _)| p));
+                    keep.insert(path);
+                }
+            } else {
+                keep.insert(path);
+            }
+        }
+    }
+    keep
 }

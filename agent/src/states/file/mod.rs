@@ -1,18 +1,28 @@
 //! `file`: files, directories and links as they should be. One state function a file; what they share is here.
 
 mod absent;
+mod append;
+mod block;
 mod directory;
+mod edit;
+mod keyvalue;
+mod line;
 mod managed;
+mod moves;
+mod pattern;
 mod perms;
+mod recurse;
+mod replace;
 mod source;
 mod symlink;
+mod touch;
 
 use std::path::Path;
 
-use salt_wire::Value;
+use salt_wire::{Map, Value};
 
 use super::{Outcome, Run, State};
-use crate::context::{Error, python};
+use crate::context::{Args, Error, Signature, python};
 use crate::host::perms as owners;
 
 /// The rows of `file`.
@@ -42,6 +52,90 @@ pub const STATES: &[State] = &[
         run: absent::absent,
     },
     State {
+        name: "file.append",
+        signature: "name, text=None, makedirs=False, source=None, source_hash=None, template='jinja', sources=None, source_hashes=None, defaults=None, context=None, ignore_whitespace=True, show_changes=True",
+        doc: "Ensure that lines are in a file; those that are not are put at its end.",
+        run: append::append,
+    },
+    State {
+        name: "file.prepend",
+        signature: "name, text=None, makedirs=False, source=None, source_hash=None, template='jinja', sources=None, source_hashes=None, defaults=None, context=None, header=None, show_changes=True",
+        doc: "Ensure that lines are in a file; those that are not are put at its beginning.",
+        run: append::prepend,
+    },
+    State {
+        name: "file.replace",
+        signature: "name, pattern, repl, count=0, flags=8, bufsize=1, append_if_not_found=False, prepend_if_not_found=False, not_found_content=None, backup='.bak', show_changes=True, ignore_if_missing=False, backslash_literal=False, encoding=None",
+        doc: "Replace what a regular expression finds in a file.",
+        run: replace::replace,
+    },
+    State {
+        name: "file.comment",
+        signature: "name, regex, char='#', backup='.bak', ignore_missing=False",
+        doc: "Comment out the lines that a regular expression finds.",
+        run: replace::comment,
+    },
+    State {
+        name: "file.uncomment",
+        signature: "name, regex, char='#', backup='.bak'",
+        doc: "Take the comment signs from lines that a regular expression finds.",
+        run: replace::uncomment,
+    },
+    State {
+        name: "file.line",
+        signature: "name, content=None, match=None, mode=None, location=None, before=None, after=None, show_changes=True, backup=False, quiet=False, indent=True, create=False, user=None, group=None, file_mode=None",
+        doc: "Delete, replace, insert or ensure one line of a file.",
+        run: line::line,
+    },
+    State {
+        name: "file.keyvalue",
+        signature: "name, key=None, value=None, key_values=None, separator='=', append_if_not_found=False, prepend_if_not_found=False, search_only=False, show_changes=True, ignore_if_missing=False, count=1, uncomment=None, key_ignore_case=False, value_ignore_case=False, create_if_missing=False, prune=False",
+        doc: "Ensure keys with their values, a line each.",
+        run: keyvalue::keyvalue,
+    },
+    State {
+        name: "file.blockreplace",
+        signature: "name, marker_start='#-- start managed zone --', marker_end='#-- end managed zone --', source=None, source_hash=None, template='jinja', sources=None, source_hashes=None, defaults=None, context=None, content='', append_if_not_found=False, prepend_if_not_found=False, backup='.bak', show_changes=True, append_newline=None, insert_before_match=None, insert_after_match=None",
+        doc: "Ensure what stands between two markers of a file.",
+        run: block::blockreplace,
+    },
+    State {
+        name: "file.accumulated",
+        signature: "name, filename, text, **kwargs",
+        doc: "Gather text for ``file.blockreplace`` or for the template of ``file.managed``.",
+        run: block::accumulated,
+    },
+    State {
+        name: "file.copy",
+        signature: "name, source, force=False, makedirs=False, preserve=False, user=None, group=None, mode=None, dir_mode=None, subdir=False, **kwargs",
+        doc: "Ensure that a copy of a local file is there.",
+        run: moves::copy,
+    },
+    State {
+        name: "file.rename",
+        signature: "name, source, force=False, makedirs=False, **kwargs",
+        doc: "Move a file, if it is still at its old place.",
+        run: moves::rename,
+    },
+    State {
+        name: "file.hardlink",
+        signature: "name, target, force=False, makedirs=False, user=None, group=None, dir_mode=None, **kwargs",
+        doc: "Ensure that a hard link is there and leads where it should.",
+        run: moves::hardlink,
+    },
+    State {
+        name: "file.touch",
+        signature: "name, atime=None, mtime=None, makedirs=False",
+        doc: "Ensure that a file is there, with these times.",
+        run: touch::touch,
+    },
+    State {
+        name: "file.recurse",
+        signature: "name, source, keep_source=True, clean=False, require=None, user=None, group=None, dir_mode=None, file_mode=None, sym_mode=None, template=None, context=None, replace=True, defaults=None, include_empty=False, backup='', include_pat=None, exclude_pat=None, maxdepth=None, keep_symlinks=False, force_symlinks=False, win_owner=None, win_perms=None, win_deny_perms=None, win_inheritance=True, merge=False, **kwargs",
+        doc: "Manage a directory from the file server, with everything below it.",
+        run: recurse::recurse,
+    },
+    State {
         name: "file.exists",
         signature: "name, **kwargs",
         doc: "Verify that a path exists.",
@@ -62,6 +156,26 @@ pub const STATES: &[State] = &[
 ];
 
 type Done = Result<Outcome, Error>;
+
+/// Arguments of another function of this module as a call would bind them.
+fn bound(function: &str, given: Map) -> Result<Args, Error> {
+    let state = super::find(function).ok_or_else(|| Error::NotAvailable(function.to_owned()))?;
+    let signature = Signature::parse(state.signature).map_err(Error::execution)?;
+    let mut args = Args::default();
+    for (name, default) in signature.params {
+        args.named.insert(name.into(), default.unwrap_or_default());
+    }
+    for (key, value) in given {
+        let known = key.as_str().is_some_and(|k| args.named.contains_key(k));
+        let into = if known {
+            &mut args.named
+        } else {
+            &mut args.extra
+        };
+        into.insert(key, value);
+    }
+    Ok(args)
+}
 
 fn failed(text: impl Into<String>) -> Done {
     Ok(Outcome::failed(text))

@@ -17,6 +17,16 @@ pub(super) struct Wanted<'a> {
     pub(super) follow: bool,
 }
 
+impl Wanted<'static> {
+    /// Everything stays as it is.
+    pub(super) const ANY: Self = Self {
+        user: &Value::Null,
+        group: &Value::Null,
+        mode: None,
+        follow: true,
+    };
+}
+
 fn is_user(wanted: &Value, stats: &Stats) -> bool {
     match wanted {
         Value::Int(i) => *i == i128::from(stats.uid),

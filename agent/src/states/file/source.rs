@@ -168,6 +168,10 @@ pub(super) fn render(
         ));
     }
     let mut names = variables(run);
+    let gathered = super::block::gathered(run, &python::text(run.args.get("name")));
+    if !gathered.is_empty() {
+        names.insert("accumulator".into(), gathered.into());
+    }
     // What Salt hands to a managed file's template beside its own names.
     for key in ["source", "user", "group", "mode", "name"] {
         let value = run.args.get(key).clone();

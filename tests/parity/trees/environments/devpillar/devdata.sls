@@ -1,0 +1,2 @@
+dev: true
+a: dev

@@ -1,0 +1,2 @@
+more: included
+from_more: 1

@@ -1,0 +1,1 @@
+regex: true

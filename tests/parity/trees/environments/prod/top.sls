@@ -1,0 +1,2 @@
+prod:
+  'minion': [q]

@@ -1,0 +1,17 @@
+base:
+  '*': [show]
+  'min*': [glob]
+  'E@^m.n': [pcre]
+  'G@roles:db and not other': [compound]
+  'L@minion,other': [listed]
+  'roles:web': [{match: grain}, grain]
+  'site:dc:east': [{match: grain}, nested]
+  'a:2': [{match: pillar}, bypillar]
+  'group1': [{match: nodegroup}, group]
+  'N@group2': [group2]
+  '127.0.0.0/8': [{match: ipcidr}, local]
+  'I@deep:x:1': [pillarexact]
+  'nobody': [never]
+  'minion': [{dev: only}]
+dev:
+  '*': [only]

@@ -1,0 +1,1 @@
+only in dev: test.nop

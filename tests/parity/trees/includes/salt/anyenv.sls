@@ -1,0 +1,3 @@
+include:
+  - _xenv: both
+here: test.nop

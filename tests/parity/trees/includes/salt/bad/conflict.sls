@@ -1,0 +1,2 @@
+include: [glob.a]
+a: {test.nop: [{x: 1}]}

@@ -1,0 +1,2 @@
+exclude: web
+a: test.nop

@@ -1,0 +1,3 @@
+extend:
+  nowhere: {test: [{x: 1}]}
+a: test.nop

@@ -1,0 +1,2 @@
+include: web
+a: test.nop

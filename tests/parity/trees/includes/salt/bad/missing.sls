@@ -1,0 +1,2 @@
+include: [nowhere.at.all]
+a: test.nop

@@ -1,0 +1,3 @@
+include:
+  - stage: x
+a: test.nop

@@ -1,0 +1,3 @@
+include:
+  - dev: only
+here: test.nop

@@ -1,0 +1,5 @@
+include: [web]
+exclude:
+  - id: twig
+  - sls: glob.b
+  - leaf

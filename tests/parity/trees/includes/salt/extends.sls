@@ -1,0 +1,9 @@
+include: [web]
+extend:
+  web:
+    test:
+      - comment: more
+  server:
+    test.nop:
+      - require: [{test: twig}]
+own: test.nop

@@ -1,0 +1,2 @@
+include: [glob.a]
+b: test.nop

@@ -1,0 +1,4 @@
+include:
+  - ..server
+  - .twig
+leaf: test.nop

@@ -1,0 +1,5 @@
+include:
+  - .server
+  - .deep.leaf
+  - glob.*
+web: test.nop

@@ -1,0 +1,2 @@
+include: [web]
+server: {test.nop: [{require: [{sls: web}]}]}

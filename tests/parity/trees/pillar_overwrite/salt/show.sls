@@ -1,0 +1,1 @@
+show: {test.nop: [{pillar: {{ pillar|json }}}]}

@@ -1,0 +1,2 @@
+base:
+  '*': [broken, missing]

@@ -1,0 +1,1 @@
+a: {{ pillar.web.nothing }}

@@ -1,0 +1,1 @@
+a: {{ salt['no.function']() }}

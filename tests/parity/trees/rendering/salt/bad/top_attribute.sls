@@ -1,0 +1,2 @@
+a: {{ pillar.nothing.at.all }}
+b: {{ grains.nothing }}

@@ -1,0 +1,2 @@
+#!yaml
+a: {test.nop: [{x: '{{ untouched }}'}]}

@@ -1,0 +1,2 @@
+a: {test.nop: [{require: [{test: b}]}]}
+b: {test.nop: [{require: [{test: a}]}]}

@@ -1,0 +1,7 @@
+base:
+  '*':
+    - forms
+    - in
+    - names
+  'minion':
+    - order
