@@ -8,6 +8,7 @@
 //! What the agent answers to `remaster.*` is described in `agent/src/remaster/control.rs`.
 
 pub mod handover;
+mod sealed;
 pub mod signed;
 pub mod target;
 

@@ -8,9 +8,7 @@
 //! (a master that was rebuilt or whose key was rotated), or at the one that the certificate names. It is made
 //! where the old private key lives, and may be read from anywhere: who changes a byte of it has nothing.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
+use super::sealed::{Seal, problem};
 use super::{MASTER_PORT, OrderError, PUBLISH_PORT};
 use crate::crypto::{HashType, PrivateKey, PublicKey, Random, SigAlgo};
 use crate::value::{Map, Value};
@@ -18,14 +16,15 @@ use crate::value::{Map, Value};
 /// What the text begins with.
 pub const MARK: &str = "salt-agent-handover:v1:";
 
-/// Signed before the payload: a signature that the key made for anything else is none here.
-const DOMAIN: &[u8] = b"salt-agent handover v1\0";
+const SEAL: Seal = Seal {
+    mark: MARK,
+    domain: b"salt-agent handover v1\0",
+    kind: "a certificate",
+    shape: "is no handover certificate (salt-agent-handover:v1:…:…)",
+};
 
 /// The stronger of the two that Salt knows.
 const ALGO: SigAlgo = SigAlgo::Pkcs1v15Sha224;
-
-/// More text than any certificate has.
-const MAX_TEXT: usize = 64 * 1024;
 
 /// What the old master's key says of the new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,40 +73,21 @@ impl Handover {
         }
         let payload = Value::Map(payload).to_msgpack();
         let signature = key
-            .sign(ALGO, &to_sign(&payload), rng)
+            .sign(ALGO, &SEAL.to_sign(&payload), rng)
             .map_err(|e| problem("signature", &e.to_string()))?;
-        let (payload, signature) = (
-            URL_SAFE_NO_PAD.encode(payload),
-            URL_SAFE_NO_PAD.encode(signature),
-        );
-        Ok(format!("{MARK}{payload}:{signature}"))
+        Ok(SEAL.write(&payload, &signature))
     }
 
     /// Reads a certificate that the key in it has signed. Whether that key is believed, and whether it is not
     /// too late, is the caller's to say; see [`Self::check`].
     pub fn open(text: &str) -> Result<Self, OrderError> {
-        let text = text.trim();
-        let shape = || {
-            problem(
-                "text",
-                "is no handover certificate (salt-agent-handover:v1:…:…)",
-            )
-        };
-        if text.len() > MAX_TEXT {
-            return Err(problem("text", "is far too long for a certificate"));
-        }
-        let (payload, signature) = text
-            .strip_prefix(MARK)
-            .and_then(|rest| rest.split_once(':'))
-            .ok_or_else(shape)?;
-        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| shape())?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| shape())?;
+        let (payload, signature) = SEAL.read(text)?;
         let Ok(Value::Map(map)) = Value::from_msgpack(&payload) else {
             return Err(problem("text", "holds no map"));
         };
         let read = Self::from_map(&map)?;
         read.old
-            .verify(ALGO, "handover", &to_sign(&payload), &signature)
+            .verify(ALGO, "handover", &SEAL.to_sign(&payload), &signature)
             .map_err(|_| problem("signature", "is not by the old master's key"))?;
         Ok(read)
     }
@@ -150,17 +130,6 @@ impl Handover {
             return Err(problem("signature", &words));
         }
         Ok(())
-    }
-}
-
-fn to_sign(payload: &[u8]) -> Vec<u8> {
-    [DOMAIN, payload].concat()
-}
-
-fn problem(field: &'static str, problem: &str) -> OrderError {
-    OrderError {
-        field,
-        problem: problem.to_owned(),
     }
 }
 

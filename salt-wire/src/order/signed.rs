@@ -9,9 +9,7 @@
 //! agree on. What it adds to an [`Order`] keeps it from being used elsewhere, early, or again: the minions
 //! it is for, the time from which it counts, and a sequence number that only grows.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
+use super::sealed::{MAX_TEXT, Seal, problem};
 use super::target::Target;
 use super::{Order, OrderError};
 use crate::crypto::{OrderKey, OrderPublicKey};
@@ -21,11 +19,12 @@ use crate::value::{Map, Value};
 /// What the text begins with.
 pub const MARK: &str = "salt-agent-order:v1:";
 
-/// Signed before the payload: a signature made for anything else is none here.
-const DOMAIN: &[u8] = b"salt-agent remaster order v1\0";
-
-/// More text than any order has.
-const MAX_TEXT: usize = 64 * 1024;
+const SEAL: Seal = Seal {
+    mark: MARK,
+    domain: b"salt-agent remaster order v1\0",
+    kind: "an order",
+    shape: "is no signed order (salt-agent-order:v1:…:…)",
+};
 
 /// As long as one value of Nova's metadata may be.
 const METADATA_VALUE: usize = 255;
@@ -59,24 +58,20 @@ impl SignedOrder {
             "sequence" => self.sequence,
         })
         .to_msgpack();
-        let signature = key.sign(&to_sign(&payload));
-        let (payload, signature) = (
-            URL_SAFE_NO_PAD.encode(payload),
-            URL_SAFE_NO_PAD.encode(signature),
-        );
-        format!("{MARK}{payload}:{signature}")
+        let signature = key.sign(&SEAL.to_sign(&payload));
+        SEAL.write(&payload, &signature)
     }
 
     /// Reads what a text says, whoever signed it: to be looked at, never to be obeyed.
     pub fn peek(text: &str) -> Result<Self, OrderError> {
-        let (payload, _) = parts(text)?;
+        let (payload, _) = SEAL.read(text)?;
         Self::from_payload(&payload)
     }
 
     /// Reads a text that one of the keys has signed. Whether it is for us and for now, [`Self::check`] says.
     pub fn open(text: &str, keys: &[OrderPublicKey]) -> Result<Self, OrderError> {
-        let (payload, signature) = parts(text)?;
-        let message = to_sign(&payload);
+        let (payload, signature) = SEAL.read(text)?;
+        let message = SEAL.to_sign(&payload);
         let signed = |key: &OrderPublicKey| key.verify("order", &message, &signature).is_ok();
         if !keys.iter().any(signed) {
             return Err(problem(
@@ -200,33 +195,6 @@ pub fn from_metadata<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Option<Stri
         whole.push_str(text);
     }
     Some(whole)
-}
-
-/// The payload and the signature in a text.
-fn parts(text: &str) -> Result<(Vec<u8>, Vec<u8>), OrderError> {
-    let text = text.trim();
-    let shape = || problem("text", "is no signed order (salt-agent-order:v1:…:…)");
-    if text.len() > MAX_TEXT {
-        return Err(problem("text", "is far too long for an order"));
-    }
-    let (payload, signature) = text
-        .strip_prefix(MARK)
-        .and_then(|rest| rest.split_once(':'))
-        .ok_or_else(shape)?;
-    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| shape())?;
-    let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| shape())?;
-    Ok((payload, signature))
-}
-
-fn to_sign(payload: &[u8]) -> Vec<u8> {
-    [DOMAIN, payload].concat()
-}
-
-fn problem(field: &'static str, problem: &str) -> OrderError {
-    OrderError {
-        field,
-        problem: problem.to_owned(),
-    }
 }
 
 #[cfg(test)]
