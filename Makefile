@@ -78,7 +78,8 @@ packages:
 .PHONY: venvs
 venvs: $(SALT:%=$(VENVS)/%/.ready)
 
-$(VENVS)/%/.ready: tests/setup/venv.sh
+# No prerequisite: a fresh clone's script is newer than every environment, and they are shared by all clones.
+$(VENVS)/%/.ready:
 	tests/setup/venv.sh $* $(VENVS)/$*
 
 .PHONY: tools
