@@ -37,18 +37,11 @@ fn through_a_network_that_fails() {
     };
 
     // 4506 alone swallows what is sent to it.
-    let swallow = [
-        "rule",
-        "add",
-        "to",
-        &second,
-        "ipproto",
-        "tcp",
-        "dport",
-        "4506",
-        "blackhole",
-    ];
-    space.inside(&swallow);
+    let swallow = |action| {
+        let rule = ["to", &second, "ipproto", "tcp", "dport", "4506"];
+        space.inside(&[&["rule", action], &rule[..], &["blackhole"]].concat());
+    };
+    swallow("add");
     let ended = order(&["--follow"]);
     assert_eq!(
         ended.json()["last"]["reason"],
@@ -56,17 +49,7 @@ fn through_a_network_that_fails() {
         "{ended:?}"
     );
     on_only(&agent, &old);
-    space.inside(&[
-        "rule",
-        "del",
-        "to",
-        &second,
-        "ipproto",
-        "tcp",
-        "dport",
-        "4506",
-        "blackhole",
-    ]);
+    swallow("del");
 
     // The way to the new master is lost after the switch: back to the old one.
     order(&["--confirm", "120"]).success();

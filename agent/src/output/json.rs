@@ -11,13 +11,7 @@ pub(super) fn output(data: &Value, options: &Options) -> String {
         Indent::Pretty => (Some(4), true),
         Indent::Width(width) => (usize::try_from(width).ok(), false),
     };
-    let mut writer = Writer {
-        indent,
-        sort,
-        out: String::new(),
-    };
-    writer.value(data, 0);
-    writer.out
+    dumps(data, indent, sort)
 }
 
 /// `json.dumps` as Salt calls it: text beyond ASCII as it is.

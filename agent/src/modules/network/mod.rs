@@ -388,15 +388,20 @@ fn texts(ips: impl IntoIterator<Item = IpAddr>) -> Value {
         .into()
 }
 
-fn ip_addrs(_: &Context, args: &Args) -> Result {
-    let found = addresses(args.get("interface"), args.flag("include_loopback"), true)?;
+/// The addresses that the arguments `interface`, `include_loopback` and `cidr` leave.
+fn wanted(args: &Args, v4: bool) -> Result<BTreeSet<IpAddr>> {
+    let mut found = addresses(args.get("interface"), args.flag("include_loopback"), v4)?;
     if args.flag("cidr") {
         let cidr = parse_net(&args.text("cidr")?, true);
-        return Ok(texts(
-            found
-                .into_iter()
-                .filter(|ip| cidr.is_some_and(|c| in_net(c, *ip))),
-        ));
+        found.retain(|ip| cidr.is_some_and(|c| in_net(c, *ip)));
+    }
+    Ok(found)
+}
+
+fn ip_addrs(_: &Context, args: &Args) -> Result {
+    let found = wanted(args, true)?;
+    if args.flag("cidr") {
+        return Ok(texts(found));
     }
     Ok(match args.get("type").as_str() {
         Some("public") => texts(found.into_iter().filter(|ip| !is_private(*ip))),
@@ -406,16 +411,7 @@ fn ip_addrs(_: &Context, args: &Args) -> Result {
 }
 
 fn ip_addrs6(_: &Context, args: &Args) -> Result {
-    let found = addresses(args.get("interface"), args.flag("include_loopback"), false)?;
-    if args.flag("cidr") {
-        let cidr = parse_net(&args.text("cidr")?, true);
-        return Ok(texts(
-            found
-                .into_iter()
-                .filter(|ip| cidr.is_some_and(|c| in_net(c, *ip))),
-        ));
-    }
-    Ok(texts(found))
+    Ok(texts(wanted(args, false)?))
 }
 
 fn in_subnet(_: &Context, args: &Args) -> Result {

@@ -26,21 +26,21 @@ fn route4(line: &str) -> Option<Map> {
     let address = |at: usize| kernel_address(words.get(at)?).map(|ip| ip.to_string());
     let flags = u32::from_str_radix(words.get(3)?, 16).ok()?;
     let letters = [(0x2, 'G'), (0x4, 'H'), (0x8, 'R'), (0x10, 'D'), (0x20, 'M')];
-    let mut shown = String::from(if flags & 0x200 == 0 { "U" } else { "!" });
-    shown.extend(
-        letters
-            .iter()
-            .filter(|(bit, _)| flags & bit != 0)
-            .map(|(_, c)| c),
-    );
     Some(map! {
         "addr_family" => "inet",
         "destination" => address(1)?,
         "gateway" => address(2)?,
         "netmask" => address(7)?,
-        "flags" => shown,
+        "flags" => shown(flags, &letters),
         "interface" => *words.first()?,
     })
+}
+
+/// The flags of a route as netstat's letters.
+fn shown(flags: u32, letters: &[(u32, char)]) -> String {
+    let first = if flags & 0x200 == 0 { 'U' } else { '!' };
+    let set = letters.iter().filter(|(bit, _)| flags & bit != 0);
+    std::iter::once(first).chain(set.map(|(_, c)| *c)).collect()
 }
 
 fn route6(line: &str) -> Option<Map> {
@@ -63,19 +63,12 @@ fn route6(line: &str) -> Option<Map> {
         (0x20_0000, 'n'),
         (0x200_0000, 'f'),
     ];
-    let mut shown = String::from(if flags & 0x200 == 0 { "U" } else { "!" });
-    shown.extend(
-        letters
-            .iter()
-            .filter(|(bit, _)| flags & bit != 0)
-            .map(|(_, c)| c),
-    );
     Some(map! {
         "addr_family" => "inet6",
         "destination" => format!("{}/{prefix}", address(0)?),
         "gateway" => address(4)?.to_string(),
         "netmask" => "",
-        "flags" => shown,
+        "flags" => shown(flags, &letters),
         "interface" => *words.get(9)?,
     })
 }
