@@ -12,7 +12,7 @@ use salt_wire::order::signed::SignedOrder;
 use salt_wire::order::target::Target as OrderTarget;
 
 use super::orders::{Signer, seal, write};
-use super::travel::{Travel, absolute, exit, report, show};
+use super::travel::{Travel, exit, report, show};
 use super::{nothing_matched, patience};
 use crate::cli::Global;
 use crate::error::{Error, Kind, Result};
@@ -20,7 +20,7 @@ use crate::fault;
 use crate::fleet::journey::{End, Outcome, Stop, ends, hand_over};
 use crate::fleet::look::ask_all;
 use crate::fleet::master_finger;
-use crate::journal::{Journal, OpState, Operation, StepState, millis, new_id};
+use crate::journal::{Journal, OpState, Operation, StepState};
 use crate::output::Output;
 use crate::plan::build::{self, Old};
 use crate::plan::moves::Facts;
@@ -29,7 +29,7 @@ use crate::plan::{Action, Member};
 use crate::progress::Progress;
 use crate::salt::job::Patience;
 use crate::salt::keys::{self, Key};
-use crate::salt::{Local, Master, MasterConfig, Target, keyfile, local};
+use crate::salt::{Local, Master, MasterConfig, Target, keyfile};
 
 /// How an order reaches the minions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -159,18 +159,7 @@ pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Res
         plan.to.master
     ))?;
     let mut journal = Journal::open(&global.journal())?;
-    let op = Operation {
-        id: new_id(),
-        command: COMMAND.to_owned(),
-        state: OpState::Running,
-        note: String::new(),
-        plan,
-        old_config: absolute(&global.salt_config),
-        new_config: travel.destination.to_config.as_deref().map(absolute),
-        operator: local::operator(),
-        begun: millis() / 1000,
-        ended: None,
-    };
+    let op = travel.operation(COMMAND, plan, global);
     let _held = journal.hold(&op.id)?;
     journal.begin(&op)?;
     output.say(&format!("operation {}", op.id));

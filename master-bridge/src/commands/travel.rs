@@ -92,18 +92,7 @@ impl Travel {
         show(&plan, output);
         output.consent(&format!("move {movers} minions to {}", plan.to.master))?;
         let mut journal = Journal::open(&global.journal())?;
-        let op = Operation {
-            id: new_id(),
-            command: self.command.to_owned(),
-            state: OpState::Running,
-            note: String::new(),
-            plan,
-            old_config: absolute(&global.salt_config),
-            new_config: self.destination.to_config.as_deref().map(absolute),
-            operator: local::operator(),
-            begun: millis() / 1000,
-            ended: None,
-        };
+        let op = self.operation(self.command, plan, global);
         let _held = journal.hold(&op.id)?;
         journal.begin(&op)?;
         output.say(&format!("operation {}", op.id));
@@ -114,6 +103,22 @@ impl Travel {
             follow: !self.rules.no_follow,
         };
         work.carry_out(&mut journal, &op, old, goal.master).await
+    }
+
+    /// A new operation that carries out this plan.
+    pub(super) fn operation(&self, command: &str, plan: Plan, global: &Global) -> Operation {
+        Operation {
+            id: new_id(),
+            command: command.to_owned(),
+            state: OpState::Running,
+            note: String::new(),
+            plan,
+            old_config: absolute(&global.salt_config),
+            new_config: self.destination.to_config.as_deref().map(absolute),
+            operator: local::operator(),
+            begun: millis() / 1000,
+            ended: None,
+        }
     }
 
     fn plan(&self, view: &View, old: &Local, goal: &Goal) -> Result<Plan> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::cross::Crossing;
 use super::look::{ask_all, places};
-use super::watch::{came_back, farewell, wait_for};
+use super::watch::{farewell, wait_for};
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::journal::{Journal, Operation, Record, StepState};
@@ -23,8 +23,6 @@ use crate::salt::{Master, job};
 
 /// A minion that was called back is there again within this time.
 const BACK: Duration = Duration::from_secs(120);
-/// Beyond the end of a probation a minion that goes back is heard of.
-const RETURNED: Duration = Duration::from_secs(30);
 
 /// How one minion's move ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -312,7 +310,7 @@ impl Journey<'_> {
     }
 
     /// Moves them, and follows those that are on their way.
-    async fn cross(
+    pub(super) async fn cross(
         &mut self,
         at: usize,
         go: Vec<String>,
@@ -428,71 +426,6 @@ impl Journey<'_> {
         Ok(())
     }
 
-    /// One wave, seen from the old master alone: a minion's last word there is that it has gone, and that it
-    /// does not come back says that somebody confirmed it.
-    async fn blind_wave(
-        &mut self,
-        at: usize,
-        open: &[Member],
-        ends: &mut BTreeMap<String, End>,
-        bucket: &mut Bucket,
-    ) -> Result<()> {
-        let (order, to) = (self.op.order(at), self.op.plan.to.clone());
-        let ids: Vec<&str> = open.iter().map(|m| m.id.as_str()).collect();
-        let records = self.records(at)?;
-        let answers = ask_all(self.old, &ids, "remaster.status", &[], self.patience).await?;
-        let (mut go, mut under_way, mut gone) = (Vec::new(), Vec::new(), BTreeSet::new());
-        for id in &ids {
-            let begun = state(&records, id, Action::Move).is_some_and(|s| s != StepState::Planned);
-            match Place::of(answers.good(id), None, &order) {
-                Place::Silent if begun => drop(gone.insert((*id).to_owned())),
-                Place::UnderWay => under_way.push((*id).to_owned()),
-                Place::GaveUp { reason, detail } => self.fail(at, id, &reason, &detail, ends)?,
-                Place::Busy => self.fail(at, id, "busy", "another move is under way", ends)?,
-                Place::Silent => self.fail(at, id, "no-answer", "it does not answer", ends)?,
-                Place::Old | Place::Arrived | Place::New => go.push((*id).to_owned()),
-            }
-        }
-        gone.extend(self.cross(at, go, under_way, ends, bucket).await?);
-        let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        if to.confirm == 0 {
-            for id in &gone {
-                self.moved(at, id, ends)?;
-            }
-            return Ok(());
-        }
-        let list = gone.join(",");
-        let say = format!(
-            "on {} now, on probation for {} s; confirm there: salt -L '{list}' remaster.confirm",
-            to.master, to.confirm
-        );
-        self.progress.note(&say);
-        if !self.follow {
-            for id in gone {
-                let missing = format!("confirm it on {}: remaster.confirm", to.master);
-                self.progress.done(id, "sent");
-                ends.insert(id.to_owned(), End::Sent { missing });
-            }
-            return Ok(());
-        }
-        let limit = Duration::from_secs(to.confirm) + RETURNED;
-        self.progress.note(&format!(
-            "waiting {} to see whether they stay (--no-follow does not wait)",
-            crate::progress::short(limit)
-        ));
-        let back = came_back(self.old, &gone, &order, self.patience, limit).await?;
-        for id in gone {
-            match back.get(id) {
-                None => self.moved(at, id, ends)?,
-                Some((reason, detail)) => self.fail(at, id, reason, detail, ends)?,
-            }
-        }
-        Ok(())
-    }
-
     async fn ask_new(&mut self, ids: &[&str], fun: &str) -> Result<job::Outcome> {
         match self.new.as_deref_mut() {
             Some(new) => ask_all(new, ids, fun, &[], self.patience).await,
@@ -500,13 +433,11 @@ impl Journey<'_> {
         }
     }
 
-    fn records(&self, at: usize) -> Result<Vec<Record>> {
-        let mut records = self.journal.steps(&self.op.id)?;
-        records.retain(|r| r.wave == at);
-        Ok(records)
+    pub(super) fn records(&self, at: usize) -> Result<Vec<Record>> {
+        self.journal.steps_of_wave(&self.op.id, at)
     }
 
-    fn mark(
+    pub(super) fn mark(
         &mut self,
         at: usize,
         ids: &[&str],
@@ -518,7 +449,12 @@ impl Journey<'_> {
             .mark(&self.op.id, at, ids, action, state, words)
     }
 
-    fn moved(&mut self, at: usize, id: &str, ends: &mut BTreeMap<String, End>) -> Result<()> {
+    pub(super) fn moved(
+        &mut self,
+        at: usize,
+        id: &str,
+        ends: &mut BTreeMap<String, End>,
+    ) -> Result<()> {
         if state(&self.records(at)?, id, Action::Move) != Some(StepState::Done) {
             self.mark(at, &[id], Action::Move, StepState::Done, ("", ""))?;
         }
@@ -530,7 +466,7 @@ impl Journey<'_> {
         Ok(())
     }
 
-    fn fail(
+    pub(super) fn fail(
         &mut self,
         at: usize,
         id: &str,
@@ -561,7 +497,7 @@ fn failed(ends: &BTreeMap<String, End>, id: &str) -> bool {
     matches!(ends.get(id), Some(End::Failed { .. }))
 }
 
-fn state(records: &[Record], id: &str, action: Action) -> Option<StepState> {
+pub(super) fn state(records: &[Record], id: &str, action: Action) -> Option<StepState> {
     let found = records
         .iter()
         .find(|r| r.minion == id && r.action == action);

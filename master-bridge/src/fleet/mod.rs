@@ -1,7 +1,9 @@
 //! Moving minions between two masters. `look.rs` asks both masters and everyone on them; `journey.rs` takes
-//! an operation of the journal through its waves; `cross.rs` is one crossing between two masters, either
-//! way; `undo.rs` brings waves back; `watch.rs` waits for minions. What is decided is decided in `plan/`.
+//! an operation of the journal through its waves, `blind.rs` one that only the old master sees; `cross.rs` is
+//! one crossing between two masters, either way; `undo.rs` brings waves back; `watch.rs` waits for minions.
+//! What is decided is decided in `plan/`.
 
+mod blind;
 pub mod cross;
 pub mod journey;
 pub mod look;

@@ -253,9 +253,7 @@ impl Undo<'_> {
     }
 
     fn records(&self, at: usize) -> Result<Vec<Record>> {
-        let mut records = self.journal.steps(&self.op.id)?;
-        records.retain(|r| r.wave == at);
-        Ok(records)
+        self.journal.steps_of_wave(&self.op.id, at)
     }
 
     fn mark(

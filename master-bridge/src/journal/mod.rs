@@ -354,6 +354,13 @@ impl Journal {
         })
     }
 
+    /// The steps of one wave of an operation.
+    pub fn steps_of_wave(&self, op: &str, wave: usize) -> Result<Vec<Record>> {
+        let mut records = self.steps(op)?;
+        records.retain(|r| r.wave == wave);
+        Ok(records)
+    }
+
     /// The steps of an operation, in the order of the plan.
     pub fn steps(&self, op: &str) -> Result<Vec<Record>> {
         let mut query = self
