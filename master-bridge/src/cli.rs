@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    completions, keys, man, master, minions, ops, orders, remaster, remaster_all, run,
+    completions, keys, man, master, minions, ops, orders, remaster, remaster_all, run, sandbox,
 };
 
 const EXIT_CODES: &str = "\
@@ -118,6 +118,9 @@ pub enum Command {
     /// Check a new master, pin it, and hand a fleet over to it
     #[command(subcommand)]
     Master(master::Masters),
+    /// Run a cloud on this machine to try things on, with agents as VMs
+    #[command(subcommand)]
+    Sandbox(sandbox::Sandbox),
     /// Print the completion script of a shell
     Completions(completions::Completions),
     /// Write the man pages into a directory

@@ -21,6 +21,7 @@ pub mod plan;
 pub mod progress;
 pub mod proof;
 pub mod salt;
+pub mod sandbox;
 mod scan;
 mod secret;
 

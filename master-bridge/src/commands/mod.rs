@@ -14,6 +14,7 @@ pub mod remaster_all;
 mod remaster_clean;
 mod remaster_status;
 pub mod run;
+pub mod sandbox;
 mod travel;
 
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode> {
         Command::Ops(command) => command.run(global, output).await,
         Command::Orders(command) => command.run(global, output).await,
         Command::Master(command) => command.run(global, output).await,
+        Command::Sandbox(command) => command.run(global, output).await,
         Command::Completions(command) => command.run(output),
         Command::Man(command) => command.run(output),
     }
