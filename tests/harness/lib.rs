@@ -14,6 +14,7 @@
 
 mod address;
 mod agent;
+mod api;
 mod bin;
 mod client;
 mod disk;
@@ -26,10 +27,12 @@ mod netns;
 pub mod parity;
 mod process;
 mod release;
+mod sandbox;
 mod wait;
 
 pub use address::{Address, next_address};
 pub use agent::Agent;
+pub use api::{Answer, Api};
 pub use bin::bin;
 pub use client::Client;
 pub use disk::Disk;
@@ -41,4 +44,5 @@ pub use names::{Names, Says};
 pub use netns::NetNs;
 pub use process::{Finished, Process};
 pub use release::{RELEASES, Release};
+pub use sandbox::Sandbox;
 pub use wait::{until, until_some};

@@ -54,10 +54,12 @@ fn has(document: &Value, key: &str, wanted: &str) -> bool {
     }
     match document.get(key) {
         Some(Value::String(found)) => found == wanted,
-        Some(Value::Bool(found)) => wanted.eq_ignore_ascii_case(&found.to_string()),
+        Some(Value::Bool(found)) => {
+            wanted.eq_ignore_ascii_case(if *found { "true" } else { "false" })
+        }
         Some(Value::Null) => wanted.is_empty() || wanted == "None",
         Some(Value::Array(found)) => found.iter().any(|f| f == wanted),
-        Some(other) => other.to_string() == wanted,
+        Some(other) => wanted.parse() == Ok(other.as_i64().unwrap_or_default()),
         // An attribute that nobody has filters nothing, as the services do with what they do not know.
         None => true,
     }

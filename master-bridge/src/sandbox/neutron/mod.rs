@@ -407,7 +407,7 @@ fn missing(of: &Collection, id: &str) -> Refusal {
 }
 
 fn missing_named(name: &str, id: &str) -> Refusal {
-    let mut kind: String = name
+    let kind: String = name
         .split(' ')
         .flat_map(|w| {
             w[..1]
@@ -417,7 +417,6 @@ fn missing_named(name: &str, id: &str) -> Refusal {
                 .collect::<Vec<_>>()
         })
         .collect();
-    kind = kind.replace("FloatingIP", "FloatingIP");
     let text = match name {
         "Security group" => format!("Security group {id} does not exist"),
         "Security group rule" => format!("Security group rule {id} does not exist"),
