@@ -52,6 +52,8 @@ fn help_reads_well() {
         "orders sign",
         "master check",
         "master handover",
+        "sandbox up",
+        "sandbox fault",
     ] {
         let mut args: Vec<&str> = command.split(' ').collect();
         args.push("--help");
@@ -125,7 +127,7 @@ fn every_command_has_an_example_that_works() {
 
 #[test]
 fn every_command_of_the_documentation_works() {
-    for page in ["docs/move-your-fleet.md", "README.md"] {
+    for page in ["docs/move-your-fleet.md", "docs/sandbox.md", "README.md"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
         let text = std::fs::read_to_string(&path).unwrap();
         // A line that ends in a backslash goes on.
