@@ -52,8 +52,9 @@ const OPERATORS: &[&str] = &[
     ">", "<", "=", ".", ":", "|", ",", ";",
 ];
 
-/// Splits a template's source into tokens, closed by [`Tok::Eof`].
-pub(crate) fn tokenize(source: &str, options: &Options) -> Result<Vec<Token>> {
+/// Splits a template's source into tokens, closed by [`Tok::Eof`]. A fault ends them early: it counts only if the
+/// parser gets that far, since Jinja2 reads one token at a time.
+pub(crate) fn tokenize(source: &str, options: &Options) -> (Vec<Token>, Option<Box<Error>>) {
     let mut source = source.replace("\r\n", "\n").replace('\r', "\n");
     if !options.keep_trailing_newline && source.ends_with('\n') {
         source.pop();
@@ -67,8 +68,11 @@ pub(crate) fn tokenize(source: &str, options: &Options) -> Result<Vec<Token>> {
         ahead: [None; 3],
         tokens: Vec::new(),
     };
-    lexer.run()?;
-    Ok(lexer.tokens)
+    let fault = lexer.run().err();
+    if fault.is_some() {
+        lexer.push(Tok::Eof);
+    }
+    (lexer.tokens, fault)
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -21,8 +21,13 @@ const MAX_CHAIN: usize = 150;
 
 /// Parses a template's source.
 pub(crate) fn parse(source: &str, options: &Options) -> Result<Ast> {
-    let mut parser = Parser::new(tokenize(source, options)?);
-    let body: Body = parser.subparse(&[])?;
+    let (tokens, fault) = tokenize(source, options);
+    let mut parser = Parser::new(tokens);
+    let parsed = parser.subparse(&[]);
+    let body: Body = match fault {
+        Some(fault) if parser.is_at_end() => return Err(fault),
+        _ => parsed?,
+    };
     Ok(Ast {
         body,
         blocks: parser.blocks,

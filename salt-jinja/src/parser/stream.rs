@@ -46,6 +46,11 @@ impl Parser {
             .map_or(&Tok::Eof, |t| &t.tok)
     }
 
+    /// Whether only the end is left.
+    pub(super) fn is_at_end(&self) -> bool {
+        matches!(self.current(), Tok::Eof)
+    }
+
     pub(super) fn current(&self) -> &Tok {
         self.token(0)
     }
