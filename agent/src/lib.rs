@@ -12,6 +12,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod compat;
 pub mod config;
 pub mod context;
 pub mod control;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use salt_wire::{Map, Value};
 
 use crate::config::Settings;
+use crate::context::worker::NoWorker;
 use crate::context::{Context, Error, Facts, Functions, Job, Minion, Result, Signature};
 use crate::dispatch::Jobs;
 use crate::host::Host;
@@ -27,6 +28,7 @@ pub(crate) fn context(root: &Path, opts: Map) -> Context {
         master: None,
         functions: Arc::new(Native),
         minion: Arc::new(Nobody),
+        worker: Arc::new(NoWorker),
     }
 }
 
@@ -40,8 +42,12 @@ impl Functions for Native {
         (function.run)(ctx, &signature.bind(fun, args, kwargs)?)
     }
 
-    fn has(&self, fun: &str) -> bool {
+    fn has(&self, _: &Context, fun: &str) -> bool {
         modules::find(fun).is_some()
+    }
+
+    fn has_module(&self, _: &Context, module: &str) -> bool {
+        modules::all().any(|f| f.name.split('.').next() == Some(module))
     }
 }
 

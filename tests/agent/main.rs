@@ -17,6 +17,7 @@ macro_rules! on_each_release {
 mod account;
 mod adopt;
 mod calls;
+mod compat;
 mod disk;
 mod doctor;
 mod files;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use salt_wire::crypto::OrderPublicKey;
 use salt_wire::{Map, Value};
 
+use super::compat::Compat;
 use super::error::Error;
 use super::reader::Reader;
 
@@ -85,10 +86,18 @@ pub const KEYS: &[(&str, &str)] = &[
         "path of the control socket (control.sock in the cache directory)",
     ),
     (
-        "compat:python",
-        "Python that has Salt installed, for functions that are not native",
+        "compat:mode",
+        "`auto` (default), `off` or `require`: this machine's own Salt for what is not native; `compat: off` for short",
     ),
-    ("compat:enabled", "false: never start Python"),
+    (
+        "compat:python",
+        "Python that has Salt, or its virtual environment (else it is found)",
+    ),
+    ("compat:timeout", "longest call of what is not native (1h)"),
+    (
+        "compat:memory",
+        "memory that the Python process may take (1GiB)",
+    ),
 ];
 
 /// Whether an unknown master's key is taken.
@@ -176,10 +185,8 @@ pub struct Agent {
     pub metadata_url: String,
     /// Where the control socket is, when not in the cache directory.
     pub control_socket: Option<PathBuf>,
-    /// The Python to use for functions that are not native.
-    pub compat_python: Option<PathBuf>,
-    /// Whether Python may be started at all.
-    pub compat_enabled: bool,
+    /// This machine's own Salt for what is not native.
+    pub compat: Compat,
 }
 
 impl Agent {
@@ -201,8 +208,6 @@ impl Agent {
         let control = agent.inside(&control_map, "agent:control:");
         let orders_map = agent.map("orders")?;
         let orders = agent.inside(&orders_map, "agent:orders:");
-        let compat_map = agent.map("compat")?;
-        let compat = agent.inside(&compat_map, "agent:compat:");
         let trust = [("pinned", Trust::Pinned), ("first-use", Trust::FirstUse)];
         let profile = [("full", Profile::Full), ("bootstrap", Profile::Bootstrap)];
         let dead_after = agent
@@ -242,8 +247,7 @@ impl Agent {
                 .some_text("metadata_url")?
                 .unwrap_or_else(|| "http://169.254.169.254".to_owned()),
             control_socket: control.some_text("socket")?.map(PathBuf::from),
-            compat_python: compat.some_text("python")?.map(PathBuf::from),
-            compat_enabled: compat.raw("enabled").is_none() || compat.flag("enabled")?,
+            compat: Compat::read(agent)?,
         })
     }
 }

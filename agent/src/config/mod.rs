@@ -6,6 +6,7 @@
 
 mod address;
 mod agent;
+mod compat;
 mod effective;
 mod error;
 mod fragment;
@@ -24,6 +25,7 @@ use salt_wire::Map;
 
 pub use address::MasterAddress;
 pub use agent::{Agent, IdentitySource, KEYS as AGENT_KEYS, Profile, SpoolLimits, Trust};
+pub use compat::{Compat, CompatMode};
 pub use error::{Error, Origin};
 pub use load::{DEFAULT_DIR, Loaded, Source, load};
 pub use log::{LEVELS as LOG_LEVELS, LogLevel, LogOptions};

@@ -26,6 +26,16 @@ pub enum Error {
         /// Its message.
         message: String,
     },
+    /// An exception of Salt's own Python, with its traceback.
+    #[error("{class}: {message}")]
+    Python {
+        /// Its class, with its module unless it is built in.
+        class: String,
+        /// Its message.
+        message: String,
+        /// Where it was raised, as Python prints it.
+        trace: String,
+    },
 }
 
 impl Error {

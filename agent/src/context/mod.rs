@@ -7,6 +7,7 @@ pub mod job;
 pub mod merge;
 
 pub mod signature;
+pub mod worker;
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,6 +17,7 @@ use salt_wire::{Map, Value};
 pub use error::Error;
 pub use job::Job;
 pub use signature::{Args, Signature};
+pub use worker::Worker;
 
 pub use crate::python;
 
@@ -42,6 +44,8 @@ pub struct Context {
     pub functions: Arc<dyn Functions>,
     /// The daemon around us; in `salt-agent call` a stand-in that serves what a single call can.
     pub minion: Arc<dyn Minion>,
+    /// Salt's own functions, for what is not native.
+    pub worker: Arc<dyn Worker>,
 }
 
 impl Context {
@@ -92,7 +96,9 @@ pub trait Functions: Send + Sync {
     /// Calls `fun`; keyword arguments apart from positional ones.
     fn call(&self, ctx: &Context, fun: &str, args: &[Value], kwargs: &Map) -> Result;
     /// Whether `fun` can be called here.
-    fn has(&self, fun: &str) -> bool;
+    fn has(&self, ctx: &Context, fun: &str) -> bool;
+    /// Whether there are functions of this module.
+    fn has_module(&self, ctx: &Context, module: &str) -> bool;
 }
 
 /// Services of the running daemon.

@@ -1,11 +1,11 @@
 //! Execution functions by name, with their arguments bound: what stands behind [`Functions`].
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use salt_wire::{Map, Value};
 
-use crate::config::Settings;
+use crate::context::worker::{Kind, Spec};
 use crate::context::{Context, Error, Functions, Result, Signature, arguments};
 use crate::modules::{self, Function};
 use crate::returns::load::Docs;
@@ -39,7 +39,14 @@ fn known() -> &'static HashMap<&'static str, Known> {
 impl Registry {
     /// Calls `fun` as a job does: `arg` as the publication has it, `load` for functions that take any keyword.
     pub fn run(self, ctx: &Context, fun: &str, arg: &[Value], load: Option<&Map>) -> Result {
-        let known = find(&ctx.settings, fun)?;
+        let known = match find(ctx, fun)? {
+            Found::Native(known) => known,
+            Found::Salts(spec) => {
+                let (args, kwargs) = arguments::split(&spec.signature, arg, load)?;
+                ctx.job.set_retcode(0);
+                return ctx.worker.call(ctx, fun, &args, &kwargs);
+            }
+        };
         let (positional, keywords) = arguments::split(&known.signature, arg, load)?;
         let mut args = known.signature.bind(fun, &positional, &keywords)?;
         args.direct = true;
@@ -55,13 +62,32 @@ impl Registry {
 
 impl Functions for Registry {
     fn call(&self, ctx: &Context, fun: &str, args: &[Value], kwargs: &Map) -> Result {
-        let known = find(&ctx.settings, fun)?;
-        let args = known.signature.bind(fun, args, kwargs)?;
-        (known.function.run)(ctx, &args)
+        match find(ctx, fun)? {
+            Found::Native(known) => {
+                let args = known.signature.bind(fun, args, kwargs)?;
+                (known.function.run)(ctx, &args)
+            }
+            Found::Salts(_) => ctx.worker.call(ctx, fun, args, kwargs),
+        }
     }
 
-    fn has(&self, fun: &str) -> bool {
-        known().contains_key(fun)
+    fn has(&self, ctx: &Context, fun: &str) -> bool {
+        match find(ctx, fun) {
+            Ok(_) => true,
+            Err(Error::NotAvailable(_)) => false,
+            Err(error) => {
+                tracing::warn!(fun, %error, "Whether Salt has this function is not known.");
+                false
+            }
+        }
+    }
+
+    fn has_module(&self, ctx: &Context, module: &str) -> bool {
+        let native = known().keys().any(|name| {
+            name.strip_prefix(module)
+                .is_some_and(|rest| rest.starts_with('.'))
+        });
+        native || (ctx.worker.ready(ctx).is_ok() && ctx.worker.has_module(ctx, module))
     }
 }
 
@@ -81,11 +107,43 @@ impl Docs for Registry {
     }
 }
 
-fn find(settings: &Settings, fun: &str) -> Result<&'static Known> {
-    known()
-        .get(fun)
-        .filter(|known| modules::is_enabled(settings, known.function.name))
-        .ok_or_else(|| Error::NotAvailable(fun.to_owned()))
+/// Who runs a function.
+enum Found {
+    Native(&'static Known),
+    Salts(Arc<Spec>),
+}
+
+/// Native, unless a synced module takes its place; else Salt's own, where this machine has one.
+fn find(ctx: &Context, fun: &str) -> Result<Found> {
+    let missing = || Error::NotAvailable(fun.to_owned());
+    if !modules::is_enabled(&ctx.settings, fun) {
+        return Err(missing());
+    }
+    let module = fun.split_once('.').ok_or_else(missing)?.0;
+    let native = known().get(fun);
+    let replaced = ctx.worker.replaces(ctx, Kind::Functions, module);
+    if let Some(native) = native.filter(|_| !replaced) {
+        return Ok(Found::Native(native));
+    }
+    match (ctx.worker.ready(ctx), native) {
+        (Ok(()), _) => {}
+        (Err(why), Some(native)) => {
+            tracing::warn!(
+                fun,
+                why,
+                "A synced module would take the place of this function."
+            );
+            return Ok(Found::Native(native));
+        }
+        (Err(_), None) => return Err(missing()),
+    }
+    match ctx.worker.find(ctx, Kind::Functions, fun)? {
+        Ok(spec) => Ok(Found::Salts(spec)),
+        Err(why) => {
+            tracing::debug!(fun, why, "Salt has no such function either.");
+            native.map(Found::Native).ok_or_else(missing)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -184,6 +184,21 @@ pub fn collect(settings: &Settings, host: &Host) -> Map {
     grains
 }
 
+/// Grains with those of synced modules, which only the configuration's own come before.
+pub fn with_custom(settings: &Settings, grains: &Map, mut custom: Map) -> Map {
+    let mut all = grains.clone();
+    hide(settings, &mut custom);
+    let opts = &settings.opts;
+    if opts.get("grains_deep_merge").is_some_and(Value::is_truthy) {
+        merge_deep(&mut all, custom);
+    } else {
+        all.extend(custom);
+    }
+    let config = opts.get("grains").and_then(Value::as_map);
+    all.extend(config.cloned().unwrap_or_default());
+    all
+}
+
 /// `grain_opts` puts all options among the grains; `resources` is told as `salt_resources`.
 fn options(settings: &Settings) -> Map {
     let mut found = Map::new();

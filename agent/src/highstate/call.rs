@@ -4,23 +4,23 @@ use std::time::{Duration, Instant};
 
 use salt_wire::{Map, Value, map};
 
-use super::low::{function, is_internal};
+use super::callee::{self, Callee};
+use super::low::{field, function};
 use super::parallel::Call;
 use super::run::Runner;
 use super::slots;
 use crate::context::{Args, Context, Error, Result, Signature, python};
 use crate::host::clock;
-use crate::states::{self, Outcome, Run, State};
+use crate::states::{Outcome, Run};
 
 impl Runner<'_> {
     /// Calls a low chunk. The error is one that ends the whole run: arguments that the function does not take.
     pub(crate) fn call_low(&mut self, low: &mut Map, attempt: i64) -> Result<Map> {
         let start = Instant::now();
         let start_time = clock::time_of_day();
-        let errors = verify_data(low);
-        let full = function(low);
-        let state = match states::find(&full) {
-            Some(state) if errors.is_empty() => state,
+        let (errors, callee) = verify_data(self.ctx, low);
+        let callee = match callee {
+            Some(callee) if errors.is_empty() => callee,
             _ => {
                 let comment: String = errors.iter().map(|e| format!("{e}\n")).collect();
                 let ret = map! {
@@ -31,10 +31,10 @@ impl Runner<'_> {
                 return Ok(ret);
             }
         };
-        let args = format_call(state, &full, low)?;
+        let args = callee.arguments(&function(low), low)?;
         let prereq = low.get("__prereq__").is_some_and(Value::is_truthy);
         let test = self.options.test || prereq;
-        let mut ret = self.guarded_call(state, low, &args, test);
+        let mut ret = self.guarded_call(&callee, low, &args, test);
         if prereq {
             low.insert("__prereq__".into(), false.into());
             return Ok(ret);
@@ -45,6 +45,13 @@ impl Runner<'_> {
         );
         ret.insert("__run_num__".into(), self.run_num.into());
         self.run_num += 1;
+        if low.get("no_log").is_some_and(Value::is_truthy) {
+            for key in ["name", "comment", "changes"] {
+                if let Some(value) = ret.get_mut(key) {
+                    hide(value);
+                }
+            }
+        }
         self.refresh(low, &ret);
         ret.insert("start_time".into(), start_time.as_str().into());
         let duration = milliseconds(start.elapsed());
@@ -62,7 +69,7 @@ impl Runner<'_> {
     }
 
     /// Guards first, then the function, then `check_cmd`; a failure inside becomes the state's failure.
-    fn guarded_call(&mut self, state: &'static State, low: &Map, args: &Args, test: bool) -> Map {
+    fn guarded_call(&mut self, callee: &Callee, low: &Map, args: &Args, test: bool) -> Map {
         let mut ret = map! {
             "result" => false, "name" => low.get("name").cloned().unwrap_or_default(),
             "changes" => Map::new(),
@@ -70,7 +77,7 @@ impl Runner<'_> {
         let guarded = ["onlyif", "unless", "creates"]
             .iter()
             .any(|g| low.contains_key(*g));
-        if guarded && states::find(&format!("{}.mod_run_check", module(low))).is_none() {
+        if guarded && !callee::has_sibling(self.ctx, low, "mod_run_check") {
             match self.run_check(low) {
                 Ok(checked) => ret.extend(checked),
                 Err(error) => return failure(&error, low),
@@ -80,12 +87,15 @@ impl Runner<'_> {
             ret = if self.options.mocked {
                 mocked(low)
             } else {
-                self.call_function(state, low, args, test)
+                self.call_function(callee, low, args, test)
             };
         }
-        let own_check = states::find(&format!("{}.mod_run_check_cmd", module(low))).is_some()
-            && state.signature.contains("check_cmd");
-        if low.contains_key("check_cmd") && !own_check {
+        let own_check = || {
+            let takes = |s: &Signature| s.params.iter().any(|(name, _)| name == "check_cmd");
+            callee.signature().is_ok_and(|s| takes(&s))
+                && callee::has_sibling(self.ctx, low, "mod_run_check_cmd")
+        };
+        if low.contains_key("check_cmd") && !own_check() {
             match self.run_check_cmd(low) {
                 Ok(checked) => ret.extend(checked),
                 Err(error) => return failure(&error, low),
@@ -95,7 +105,10 @@ impl Runner<'_> {
     }
 
     /// The function itself, here and now or beside the run.
-    fn call_function(&mut self, state: &'static State, low: &Map, args: &Args, test: bool) -> Map {
+    fn call_function(&mut self, callee: &Callee, low: &Map, args: &Args, test: bool) -> Map {
+        if let Some(unmet) = self.conditions_unmet(low) {
+            return unmet;
+        }
         let mut args = args.clone();
         if let Err(error) = slots::fill(&self.quiet(), &mut args) {
             return failure(&error, low);
@@ -104,7 +117,7 @@ impl Runner<'_> {
         if low.get("parallel").is_some_and(Value::is_truthy) && !prereq {
             return self.pool.start(Call {
                 ctx: self.quiet(),
-                state,
+                callee: callee.clone(),
                 args,
                 low: low.clone(),
                 chunks: self.graph.chunks.clone(),
@@ -118,11 +131,11 @@ impl Runner<'_> {
             chunks: &self.graph.chunks,
             files: self.files,
         };
-        report_call(self.ctx, state, &run)
+        callee.call(self.ctx, &run)
     }
 
     /// Reads grains and pillar anew where the state asks for it.
-    fn refresh(&self, low: &Map, _ret: &Map) {
+    fn refresh(&self, low: &Map, ret: &Map) {
         let wants = |key: &str| low.get(key).is_some_and(Value::is_truthy);
         if wants("reload_grains")
             && let Err(error) = self.ctx.minion.refresh_grains(self.ctx)
@@ -134,6 +147,10 @@ impl Runner<'_> {
                 Ok(pillar) => self.ctx.facts.set_pillar(pillar),
                 Err(error) => tracing::warn!(%error, "The pillar was not reloaded."),
             }
+        }
+        let changed = ret.get("changes").is_some_and(Value::is_truthy);
+        if wants("force_reload_modules") || (changed && (wants("reload_modules") || brings(low))) {
+            self.ctx.worker.refresh();
         }
     }
 
@@ -184,8 +201,27 @@ impl Runner<'_> {
     }
 }
 
-fn module(low: &Map) -> &str {
-    super::low::field(low, "state")
+/// Whether what a state changed may be something that Python loads.
+fn brings(low: &Map) -> bool {
+    let name = field(low, "name");
+    match (field(low, "state"), field(low, "fun")) {
+        ("file", "managed") => [".py", ".pyx", ".pyo", ".pyc", ".so"]
+            .iter()
+            .any(|end| name.ends_with(end)),
+        ("file", "recurse") | ("pkg" | "ports" | "pip", _) => true,
+        ("file", "symlink") => name.contains("bin"),
+        _ => false,
+    }
+}
+
+/// `no_log`: nothing is shown, only that there is something.
+fn hide(value: &mut Value) {
+    match value {
+        Value::List(items) => items.iter_mut().for_each(hide),
+        Value::Map(map) => map.values_mut().for_each(hide),
+        scalar if scalar.is_truthy() => *scalar = "**********".into(),
+        _ => {}
+    }
 }
 
 /// A duration as `duration` has it: milliseconds with microseconds behind the point.
@@ -193,15 +229,7 @@ pub(super) fn milliseconds(time: Duration) -> f64 {
     time.as_micros() as f64 / 1000.0
 }
 
-/// Calls the function; its words, or those of its failure.
-pub(super) fn report_call(ctx: &Context, state: &State, run: &Run<'_>) -> Map {
-    match (state.run)(ctx, run) {
-        Ok(outcome) => report(outcome, run.chunk),
-        Err(error) => failure(&error, run.chunk),
-    }
-}
-
-fn failure(error: &Error, low: &Map) -> Map {
+pub(super) fn failure(error: &Error, low: &Map) -> Map {
     map! {
         "result" => false, "name" => low.get("name").cloned().unwrap_or_default(),
         "changes" => Map::new(),
@@ -210,7 +238,7 @@ fn failure(error: &Error, low: &Map) -> Map {
 }
 
 /// The function's own words and keys.
-fn report(outcome: Outcome, low: &Map) -> Map {
+pub(super) fn report(outcome: Outcome, low: &Map) -> Map {
     let mut ret = map! {
         "name" => low.get("name").cloned().unwrap_or_default(),
         "changes" => outcome.changes,
@@ -237,12 +265,13 @@ fn exception(error: &Error) -> String {
         Error::MissingCommand(_) => "salt.exceptions.CommandNotFoundError",
         Error::NotAvailable(_) => "KeyError",
         Error::Exception { .. } => return format!("{error}\n"),
+        Error::Python { trace, .. } => return trace.clone(),
     };
     format!("{class}: {error}\n")
 }
 
 /// What is wrong with a chunk, in Salt's words; `umask` is settled on the way.
-pub(crate) fn verify_data(low: &mut Map) -> Vec<String> {
+pub(super) fn verify_data(ctx: &Context, low: &mut Map) -> (Vec<String>, Option<Callee>) {
     let mut errors = Vec::new();
     for key in ["state", "fun", "name"] {
         if !low.contains_key(key) {
@@ -272,23 +301,24 @@ pub(crate) fn verify_data(low: &mut Map) -> Vec<String> {
         }
     }
     if !errors.is_empty() {
-        return errors;
+        return (errors, None);
     }
     let full = function(low);
-    match states::find(&full) {
-        None => {
+    let found = callee::find(ctx, &full);
+    match &found {
+        Err(why) => {
             if let Some(sls) = low.get("__sls__") {
                 errors.push(format!(
                     "State '{full}' was not found in SLS '{}'",
                     python::text(sls)
                 ));
-                errors.push(format!("Reason: '{full}' is not available."));
+                errors.push(format!("Reason: {why}"));
             } else {
                 errors.push(format!("Specified state '{full}' was not found"));
             }
         }
-        Some(state) => {
-            let signature = Signature::parse(state.signature).unwrap_or_default();
+        Ok(callee) => {
+            let signature = callee.signature().unwrap_or_default();
             for (name, default) in &signature.params {
                 if default.is_none() && !low.contains_key(name.as_str()) {
                     errors.push(format!("Missing parameter {name} for state {full}"));
@@ -296,43 +326,7 @@ pub(crate) fn verify_data(low: &mut Map) -> Vec<String> {
             }
         }
     }
-    errors
-}
-
-/// The function's arguments out of its chunk.
-fn format_call(state: &State, full: &str, low: &Map) -> Result<Args> {
-    let signature = Signature::parse(state.signature).map_err(Error::execution)?;
-    let mut args = Args::default();
-    let mut extra: Vec<&str> = Vec::new();
-    for (name, default) in &signature.params {
-        let value = low.get(name.as_str()).cloned();
-        let value = value.or_else(|| default.clone()).unwrap_or_default();
-        args.named.insert(name.as_str().into(), value);
-    }
-    for (key, value) in low {
-        let Some(name) = key.as_str() else { continue };
-        if args.named.contains_key(name) || is_internal(name) {
-            continue;
-        }
-        if signature.kwargs.is_some() {
-            args.extra.insert(key.clone(), value.clone());
-        } else {
-            extra.push(name);
-        }
-    }
-    match extra.as_slice() {
-        [] => Ok(args),
-        [one] => Err(Error::invocation(format!(
-            "'{one}' is an invalid keyword argument for '{full}'"
-        ))),
-        [head @ .., last] => {
-            let head: Vec<_> = head.iter().map(|e| format!("'{e}'")).collect();
-            Err(Error::invocation(format!(
-                "{} and '{last}' are invalid keyword arguments for '{full}'",
-                head.join(", ")
-            )))
-        }
-    }
+    (errors, found.ok())
 }
 
 /// `retry` as it is meant; what makes no sense is the default.
@@ -390,5 +384,38 @@ impl Retry {
             python::text(&Value::Bool(self.until))
         );
         ret.insert("comment".into(), text.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_to_be_logged_shows_only_its_keys() {
+        let mut changes = Value::Map(map! {
+            "diff" => "secret", "mode" => 600, "new" => true, "none" => Value::Null, "empty" => "",
+            "list" => vec![Value::from("a"), 0.into()],
+        });
+        hide(&mut changes);
+        let hidden = "**********";
+        assert_eq!(
+            changes,
+            Value::Map(map! {
+                "diff" => hidden, "mode" => hidden, "new" => hidden, "none" => Value::Null, "empty" => "",
+                "list" => vec![Value::from(hidden), 0.into()],
+            })
+        );
+    }
+
+    #[test]
+    fn what_python_may_load_is_loaded_anew() {
+        let low = |state: &str, fun: &str, name: &str| {
+            map! {"state" => state, "fun" => fun, "name" => name}
+        };
+        assert!(brings(&low("pkg", "installed", "python3-docker")));
+        assert!(brings(&low("file", "managed", "/x/_modules/own.py")));
+        assert!(!brings(&low("file", "managed", "/etc/motd")));
+        assert!(!brings(&low("cmd", "run", "x.py")));
     }
 }

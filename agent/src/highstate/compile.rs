@@ -2,10 +2,11 @@
 
 use salt_wire::{Map, Value};
 
+use super::callee::has_sibling;
 use super::graph::{ChunkId, Graph};
 use super::low::{declarations, first_key};
 use super::{Compiler, extend, requisite_in, verify};
-use crate::context::python;
+use crate::context::{Context, python};
 use crate::fnmatch::fnmatch;
 
 /// A compiled run.
@@ -100,7 +101,7 @@ impl Compiler<'_> {
         let mut errors = Vec::new();
         let mut cap = 1;
         for id in 0..compiled.graph.chunks.len() {
-            watch_to_require(&mut compiled.graph.chunks[id]);
+            watch_to_require(self.ctx, &mut compiled.graph.chunks[id]);
             if let Err(error) = compiled
                 .graph
                 .add_requisites(id, &self.options.disabled_requisites)
@@ -148,9 +149,9 @@ fn disabled(mut chunk: Map, pattern: &str) -> Map {
 }
 
 /// Without a watch function, watching is requiring.
-fn watch_to_require(chunk: &mut Map) {
-    let watcher = format!("{}.mod_watch", super::low::field(chunk, "state"));
-    if crate::states::find(&watcher).is_some() {
+fn watch_to_require(ctx: &Context, chunk: &mut Map) {
+    let watches = chunk.contains_key("watch") || chunk.contains_key("watch_any");
+    if !watches || has_sibling(ctx, chunk, "mod_watch") {
         return;
     }
     for (watch, require) in [("watch", "require"), ("watch_any", "require_any")] {

@@ -8,8 +8,10 @@
 
 mod aggregate;
 mod call;
+mod callee;
 mod checks;
 mod compile;
+mod conditions;
 mod extend;
 mod graph;
 mod listen;
@@ -296,7 +298,7 @@ impl<'a> Compiler<'a> {
             Ok(compiled) => compiled,
             Err(errors) => return Ok(Some(Outcome::Refused(errors))),
         };
-        if let Err(texts) = support::check(&compiled) {
+        if let Err(texts) = support::check(self.ctx, &compiled) {
             return Ok(Some(Outcome::Refused(texts)));
         }
         let results = self.runner(compiled).run_id(id)?;
@@ -312,7 +314,7 @@ impl<'a> Compiler<'a> {
             Ok(compiled) => compiled,
             Err(errors) => return Ok(Outcome::Refused(errors)),
         };
-        if let Err(texts) = support::check(&compiled) {
+        if let Err(texts) = support::check(self.ctx, &compiled) {
             return Ok(Outcome::Refused(texts));
         }
         let results = self.runner(compiled).run()?;
@@ -320,6 +322,30 @@ impl<'a> Compiler<'a> {
             results: by_tag(results),
             high,
         })
+    }
+
+    /// Runs an SLS file of this machine, which is on no file server.
+    pub fn call_template(&self, path: &Path) -> Result<Outcome> {
+        let source = path.display().to_string();
+        let state = match self.render_file(path, &source, "", &source) {
+            Ok(Value::Map(state)) => state,
+            Ok(value) if !value.is_truthy() => Map::new(),
+            Ok(_) => {
+                return Ok(Outcome::Refused(vec![format!(
+                    "SLS {source} does not render to a dictionary"
+                )]));
+            }
+            Err(error) => {
+                return Ok(Outcome::Refused(vec![format!(
+                    "Rendering SLS '{source}' failed: {error}"
+                )]));
+            }
+        };
+        let (high, errors) = self.finish_rendered(state, &source, "");
+        if !errors.is_empty() {
+            return Ok(Outcome::Refused(errors));
+        }
+        self.call_high(high)
     }
 
     /// Runs SLS text that is on no file server.
@@ -357,13 +383,13 @@ impl<'a> Compiler<'a> {
 
     /// Runs one low chunk; the inner error is what is wrong with it.
     pub fn call_low(&self, mut low: Map) -> Result<std::result::Result<Map, Vec<String>>> {
-        let errors = call::verify_data(&mut low);
+        let (errors, _) = call::verify_data(self.ctx, &mut low);
         if !errors.is_empty() {
             return Ok(Err(errors));
         }
         let mut compiled = Compiled::default();
         compiled.graph.add_chunk(low.clone());
-        if let Err(texts) = support::check(&compiled) {
+        if let Err(texts) = support::check(self.ctx, &compiled) {
             return Ok(Err(texts));
         }
         Ok(Ok(self.runner(compiled).call_low(&mut low, 1)?))

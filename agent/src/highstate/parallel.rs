@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use indexmap::IndexMap;
 use salt_wire::{Map, Value, map};
 
-use super::call::{Retry, milliseconds, report_call};
+use super::call::{Retry, milliseconds};
+use super::callee::Callee;
 use super::low::tag;
 use super::run::Running;
 use crate::context::{Args, Context, python};
 use crate::fileclient::FileClient;
 use crate::host::clock;
-use crate::states::{Run, State};
+use crate::states::Run;
 
 /// How many run at a time unless `state_max_parallel` says otherwise. Salt knows no bound by default.
 const MOST: usize = 32;
@@ -21,7 +22,7 @@ const MOST: usize = 32;
 /// One call, with everything that it needs in a thread of its own.
 pub(super) struct Call {
     pub(super) ctx: Context,
-    pub(super) state: &'static State,
+    pub(super) callee: Callee,
     pub(super) args: Args,
     pub(super) low: Map,
     pub(super) chunks: Vec<Map>,
@@ -165,7 +166,7 @@ impl Call {
             chunks: &self.chunks,
             files: &files,
         };
-        let mut ret = report_call(&self.ctx, self.state, &run);
+        let mut ret = self.callee.call(&self.ctx, &run);
         ret.insert("duration".into(), milliseconds(start.elapsed()).into());
         ret
     }

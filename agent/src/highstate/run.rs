@@ -1,5 +1,6 @@
 //! Carrying out a compiled run: each chunk once its requisites allow it, results in the order of running.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use indexmap::{IndexMap, IndexSet};
@@ -33,6 +34,8 @@ pub(crate) struct Runner<'a> {
     pub(super) run_num: i64,
     /// States with `parallel` that have not ended yet.
     pub(super) pool: Pool,
+    /// `global_state_conditions`, asked for once.
+    pub(super) conditions: OnceCell<Map>,
     /// Set when a failed requisite with `failhard` ends the run.
     ended: bool,
 }
@@ -67,6 +70,7 @@ impl<'a> Runner<'a> {
             pre: Running::new(),
             run_num,
             pool: Pool::new(options.max_parallel),
+            conditions: OnceCell::new(),
             ended: false,
         }
     }

@@ -58,7 +58,8 @@ fn eval(ctx: &Context, slot: &str) -> Result {
         warn!(slot, "Malformed slot.");
         return Ok(slot.into());
     };
-    let Some((fun, args, kwargs)) = parse_call(call).filter(|(fun, ..)| ctx.functions.has(fun))
+    let Some((fun, args, kwargs)) =
+        parse_call(call).filter(|(fun, ..)| ctx.functions.has(ctx, fun))
     else {
         warn!(slot, "Malformed slot.");
         return Ok(slot.into());

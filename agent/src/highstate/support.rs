@@ -5,14 +5,25 @@ use indexmap::IndexMap;
 
 use super::compile::Compiled;
 use super::low::{field, function};
+use crate::context::Context;
+use crate::context::worker::Kind;
 use crate::states;
 
 /// The texts of a refusal: each function with the SLS and IDs that ask for it.
-pub(crate) fn check(compiled: &Compiled) -> Result<(), Vec<String>> {
+///
+/// Where this machine's own Salt runs what is not native, a function that Salt does not know either fails by itself, as
+/// it does with Salt.
+pub(crate) fn check(ctx: &Context, compiled: &Compiled) -> Result<(), Vec<String>> {
+    let Err(why) = ctx.worker.ready(ctx) else {
+        return Ok(());
+    };
     let mut missing: IndexMap<String, Vec<String>> = IndexMap::new();
     for chunk in &compiled.graph.chunks {
         let full = function(chunk);
-        if states::find(&full).is_none() {
+        let replaced = ctx
+            .worker
+            .replaces(ctx, Kind::States, field(chunk, "state"));
+        if replaced || states::find(&full).is_none() {
             let sls = match field(chunk, "__sls__") {
                 "" => String::new(),
                 sls => format!(" in SLS '{sls}'"),
@@ -24,10 +35,9 @@ pub(crate) fn check(compiled: &Compiled) -> Result<(), Vec<String>> {
     if missing.is_empty() {
         return Ok(());
     }
-    let mut texts = vec![
-        "This agent has no native form of some state functions of this run. Nothing was changed."
-            .to_owned(),
-    ];
+    let mut texts = vec![format!(
+        "This agent has no native form of some state functions of this run, and {why}. Nothing was changed."
+    )];
     for (full, places) in missing {
         texts.push(format!(
             "State '{full}' is not available, needed by {}",

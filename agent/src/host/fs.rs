@@ -139,6 +139,11 @@ impl Drop for Pending {
     }
 }
 
+/// Whether a directory is there and has something in it.
+pub fn has_entries(dir: &Path) -> bool {
+    fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
+}
+
 /// Makes a directory and all that is missing above it, each with `mode`.
 pub fn make_dirs(path: &Path, mode: u32) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(mode).create(path)

@@ -91,7 +91,7 @@ fn update(ctx: &Context, args: &Args) -> Result {
 
 /// Runs one function of the mine; what fails is logged and left out, so that the others get through.
 fn run(ctx: &Context, definition: &Definition) -> Option<Value> {
-    if !ctx.functions.has(&definition.function) {
+    if !ctx.functions.has(ctx, &definition.function) {
         tracing::error!(
             fun = definition.function,
             "Function in mine_functions is not available."
@@ -217,7 +217,7 @@ fn valid(ctx: &Context, _: &Args) -> Result {
     let mut known = Map::new();
     for (alias, value) in functions {
         let definition = Definition::parse(&python::text(&alias), &value);
-        if !ctx.functions.has(&definition.function) {
+        if !ctx.functions.has(ctx, &definition.function) {
             continue;
         }
         let shown = if definition.aliased {

@@ -314,6 +314,7 @@ fn refresh_grains(ctx: &Context, args: &Args) -> Result {
 
 fn refresh_modules(ctx: &Context, args: &Args) -> Result {
     let wait = args.extra.get("async").is_some_and(|a| !a.is_truthy());
+    ctx.worker.refresh();
     aside(ctx, wait, "module refresh", |ctx| {
         ctx.minion.refresh_grains(ctx)
     })

@@ -104,6 +104,14 @@ const MASTERS: &[(&str, &str)] = &[
 ];
 
 fn sync_one(ctx: &Context, args: &Args, form: &str) -> Result {
+    let changed = sync_kind(ctx, args, form)?;
+    if !changed.is_empty() && args.flag("refresh") && form == "grains" {
+        ctx.minion.refresh_grains(ctx)?;
+    }
+    Ok(changed.into())
+}
+
+fn sync_kind(ctx: &Context, args: &Args, form: &str) -> Result<Vec<String>> {
     if let Some((_, kind)) = MASTERS.iter().find(|(name, _)| *name == form)
         && ctx.master.is_some()
     {
@@ -113,7 +121,9 @@ fn sync_one(ctx: &Context, args: &Args, form: &str) -> Result {
     }
     let files = FileClient::new(ctx);
     let envs = environments(args, &files)?;
-    Ok(sync(ctx, args, form, &envs, &files)?.into())
+    let changed = sync(ctx, args, form, &envs, &files)?;
+    ctx.worker.refresh();
+    Ok(changed)
 }
 
 fn sync_all(ctx: &Context, args: &Args) -> Result {
@@ -135,8 +145,14 @@ fn sync_all(ctx: &Context, args: &Args) -> Result {
         one("pillar", "pillar")?;
         one("wrapper", "wrapper")?;
     }
+    ctx.worker.refresh();
     if args.flag("refresh") {
-        ctx.minion.fire("pillar_refresh", Map::new());
+        if result.get("grains").is_some_and(Value::is_truthy) {
+            // Fetches the pillar anew, too.
+            ctx.minion.refresh_grains(ctx)?;
+        } else {
+            ctx.minion.fire("pillar_refresh", Map::new());
+        }
     }
     Ok(result.into())
 }

@@ -529,7 +529,7 @@ fn custom(ctx: &Context, _: &Args) -> Result {
         let (Some(items), true) = (wanted.as_list(), fun.starts_with("status.")) else {
             continue;
         };
-        if fun == "status.custom" || !ctx.functions.has(fun) {
+        if fun == "status.custom" || !ctx.functions.has(ctx, fun) {
             continue;
         }
         let data = ctx.functions.call(ctx, fun, &[], &Map::new())?;

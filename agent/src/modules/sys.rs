@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use salt_wire::{Map, Value, map};
 
 use super::{Function, is_enabled, row};
+use crate::context::worker::Kind;
 use crate::context::{Args, Context, Result, Signature};
 use crate::fnmatch::fnmatch;
 use crate::states;
@@ -91,8 +92,11 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "sys.reload_modules",
         "",
-        |_, _| Ok(true.into()),
-        "Look for new functions: what there is was there from the start.",
+        |ctx, _| {
+            ctx.worker.refresh();
+            Ok(true.into())
+        },
+        "Look for new functions: those that are native were there from the start.",
         "salt '*' sys.reload_modules"
     ),
     row!(
@@ -113,30 +117,49 @@ pub const FUNCTIONS: &[Function] = &[
 
 /// One thing that has a name, parameters and a help text.
 struct Entry {
-    name: &'static str,
-    signature: &'static str,
-    doc: &'static str,
+    name: String,
+    signature: Signature,
+    doc: String,
 }
 
-fn functions(ctx: &Context) -> Vec<Entry> {
-    super::all()
+/// What is native, and what this machine's own Salt runs besides.
+fn with_salts(ctx: &Context, kind: Kind, native: Vec<Entry>) -> Result<Vec<Entry>> {
+    if ctx.worker.ready(ctx).is_err() {
+        return Ok(native);
+    }
+    let mut all = native;
+    let names: BTreeSet<String> = all.iter().map(|e| e.name.clone()).collect();
+    for (name, spec) in ctx.worker.list(ctx, kind)? {
+        let enabled = kind == Kind::States || is_enabled(&ctx.settings, &name);
+        if enabled && !names.contains(&name) {
+            all.push(Entry {
+                name,
+                signature: spec.signature,
+                doc: spec.doc,
+            });
+        }
+    }
+    Ok(all)
+}
+
+fn functions(ctx: &Context) -> Result<Vec<Entry>> {
+    let native = super::all()
         .filter(|f| is_enabled(&ctx.settings, f.name))
         .map(|f| Entry {
-            name: f.name,
-            signature: f.signature,
-            doc: f.doc,
-        })
-        .collect()
+            name: f.name.to_owned(),
+            signature: Signature::parse(f.signature).unwrap_or_default(),
+            doc: f.doc.to_owned(),
+        });
+    with_salts(ctx, Kind::Functions, native.collect())
 }
 
-fn state_functions() -> Vec<Entry> {
-    states::all()
-        .map(|s| Entry {
-            name: s.name,
-            signature: s.signature,
-            doc: s.doc,
-        })
-        .collect()
+fn state_functions(ctx: &Context) -> Result<Vec<Entry>> {
+    let native = states::all().map(|s| Entry {
+        name: s.name.to_owned(),
+        signature: Signature::parse(s.signature).unwrap_or_default(),
+        doc: s.doc.to_owned(),
+    });
+    with_salts(ctx, Kind::States, native.collect())
 }
 
 fn words(args: &Args) -> Vec<String> {
@@ -156,13 +179,19 @@ fn names(entries: &[Entry], wanted: &[String]) -> Value {
                 }
             })
     };
-    let names: BTreeSet<&str> = entries.iter().map(|e| e.name).filter(|n| hit(n)).collect();
+    let names: BTreeSet<&str> = entries
+        .iter()
+        .map(|e| e.name.as_str())
+        .filter(|n| hit(n))
+        .collect();
     Value::from(names.into_iter().collect::<Vec<_>>())
 }
 
 fn modules(entries: &[Entry], wanted: &[String]) -> Value {
-    let module = |name: &'static str| name.split('.').next().unwrap_or(name);
-    let hit = |name: &'static str| {
+    fn module(name: &str) -> &str {
+        name.split('.').next().unwrap_or(name)
+    }
+    let hit = |name: &str| {
         wanted.is_empty()
             || wanted.iter().any(|word| {
                 if word.contains('*') {
@@ -174,7 +203,7 @@ fn modules(entries: &[Entry], wanted: &[String]) -> Value {
     };
     let modules: BTreeSet<&str> = entries
         .iter()
-        .map(|e| e.name)
+        .map(|e| e.name.as_str())
         .filter(|n| hit(n))
         .map(module)
         .collect();
@@ -187,11 +216,11 @@ fn docs(entries: &[Entry], wanted: &[String]) -> Value {
         let hit = wanted.is_empty()
             || wanted.iter().any(|word| {
                 if word.contains('*') {
-                    fnmatch(entry.name, word)
+                    fnmatch(&entry.name, word)
                 } else {
                     // `sys` and `sys.` mean the module, never `sysctl`.
                     let prefix = word.trim_end_matches('.');
-                    entry.name == word
+                    entry.name == *word
                         || word.is_empty()
                         || entry
                             .name
@@ -200,7 +229,7 @@ fn docs(entries: &[Entry], wanted: &[String]) -> Value {
                 }
             });
         if hit {
-            docs.insert(entry.name.into(), plain(entry.doc).into());
+            docs.insert(entry.name.as_str().into(), plain(&entry.doc).into());
         }
     }
     docs.into()
@@ -226,19 +255,17 @@ fn specs(entries: &[Entry], wanted: &str) -> Value {
     let mut specs = Map::new();
     for entry in entries {
         let hit = if wanted.contains(['*', '.']) {
-            fnmatch(entry.name, wanted)
+            fnmatch(&entry.name, wanted)
         } else {
             entry
                 .name
                 .strip_prefix(wanted)
                 .is_some_and(|rest| rest.starts_with('.'))
         };
-        let Some(signature) = hit
-            .then(|| Signature::parse(entry.signature).ok())
-            .flatten()
-        else {
+        if !hit {
             continue;
-        };
+        }
+        let signature = &entry.signature;
         let or_null = |list: Vec<Value>| {
             if list.is_empty() {
                 Value::Null
@@ -250,7 +277,7 @@ fn specs(entries: &[Entry], wanted: &str) -> Value {
         let names = signature.params.iter().map(|(n, _)| n.as_str().into());
         let defaults = signature.params.iter().filter_map(|(_, d)| d.clone());
         specs.insert(
-            entry.name.into(),
+            entry.name.as_str().into(),
             map! {
                 "args" => or_null(names.collect()),
                 "defaults" => or_null(defaults.collect()),
@@ -264,35 +291,35 @@ fn specs(entries: &[Entry], wanted: &str) -> Value {
 }
 
 fn argspec(ctx: &Context, args: &Args) -> Result {
-    Ok(specs(&functions(ctx), &args.text("module")?))
+    Ok(specs(&functions(ctx)?, &args.text("module")?))
 }
 
-fn state_argspec(_: &Context, args: &Args) -> Result {
-    Ok(specs(&state_functions(), &args.text("module")?))
+fn state_argspec(ctx: &Context, args: &Args) -> Result {
+    Ok(specs(&state_functions(ctx)?, &args.text("module")?))
 }
 
 fn doc(ctx: &Context, args: &Args) -> Result {
-    Ok(docs(&functions(ctx), &words(args)))
+    Ok(docs(&functions(ctx)?, &words(args)))
 }
 
-fn state_doc(_: &Context, args: &Args) -> Result {
-    Ok(docs(&state_functions(), &words(args)))
+fn state_doc(ctx: &Context, args: &Args) -> Result {
+    Ok(docs(&state_functions(ctx)?, &words(args)))
 }
 
 fn list_functions(ctx: &Context, args: &Args) -> Result {
-    Ok(names(&functions(ctx), &words(args)))
+    Ok(names(&functions(ctx)?, &words(args)))
 }
 
 fn list_modules(ctx: &Context, args: &Args) -> Result {
-    Ok(modules(&functions(ctx), &words(args)))
+    Ok(modules(&functions(ctx)?, &words(args)))
 }
 
-fn list_state_functions(_: &Context, args: &Args) -> Result {
-    Ok(names(&state_functions(), &words(args)))
+fn list_state_functions(ctx: &Context, args: &Args) -> Result {
+    Ok(names(&state_functions(ctx)?, &words(args)))
 }
 
-fn list_state_modules(_: &Context, args: &Args) -> Result {
-    Ok(modules(&state_functions(), &words(args)))
+fn list_state_modules(ctx: &Context, args: &Args) -> Result {
+    Ok(modules(&state_functions(ctx)?, &words(args)))
 }
 
 fn list_renderers(_: &Context, args: &Args) -> Result {

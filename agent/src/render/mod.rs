@@ -2,7 +2,7 @@
 //!
 //! `pipe.rs` which renderers, `jinja.rs` the template's surroundings, `loader.rs` where imports come from,
 //! `salt.rs` the functions behind `salt`, `error.rs` failures in Salt's words. A further renderer is a
-//! variant of `pipe::Renderer`; one that this agent does not have is refused by name.
+//! variant of `pipe::Renderer`; one that this agent does not have is Salt's own, or refused by name.
 
 mod error;
 mod jinja;
@@ -16,7 +16,8 @@ use salt_wire::{Map, Value};
 
 pub use error::RenderError;
 
-use crate::context::Context;
+use crate::context::worker::Rendering;
+use crate::context::{Context, Error};
 use crate::fileclient::FileClient;
 use pipe::Renderer;
 
@@ -40,17 +41,41 @@ pub struct Source<'a> {
 pub fn render(ctx: &Context, source: &Source<'_>, default: &str) -> Result<Value, RenderError> {
     let mut data = Value::Str(source.text.to_owned());
     for step in pipe::of(ctx, source.text, default)? {
-        let text = match &data {
-            Value::Str(text) => text.as_str(),
-            _ => return Err(RenderError::not_text(step.name())),
+        let text = || match &data {
+            Value::Str(text) => Ok(text.as_str()),
+            _ => Err(RenderError::not_text(step.name())),
         };
-        data = match step {
-            Renderer::Jinja => Value::Str(jinja::render(ctx, source, text)?),
-            Renderer::Yaml => yaml(text)?,
-            Renderer::Json => json(text)?,
+        data = match &step {
+            Renderer::Jinja => Value::Str(jinja::render(ctx, source, text()?)?),
+            Renderer::Yaml => yaml(text()?)?,
+            Renderer::Json => json(text()?)?,
+            Renderer::Salts(name, argument) => {
+                let rendering = Rendering {
+                    name,
+                    data: &data,
+                    argument,
+                    path: source.path.map(|p| p.display().to_string()),
+                    saltenv: source.saltenv,
+                    sls: source.sls.unwrap_or_default(),
+                    variables: source.variables,
+                };
+                ctx.worker
+                    .render(ctx, &rendering)
+                    .map_err(|e| RenderError::plain(salts_words(&e)))?
+            }
         };
     }
     Ok(data)
+}
+
+/// A renderer's failure in Salt's words; its class only where Salt tells it, too.
+fn salts_words(error: &Error) -> String {
+    match error {
+        Error::Python { class, message, .. } if class.ends_with("SaltRenderError") => {
+            message.clone()
+        }
+        other => other.to_string(),
+    }
 }
 
 /// Renders a template to text: `template: jinja` of managed files.

@@ -3,20 +3,23 @@
 use super::RenderError;
 use crate::context::Context;
 
-/// A renderer of this agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One step of a pipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Renderer {
     Jinja,
     Yaml,
     Json,
+    /// One of Salt's own, run by the compat worker: its name and what stands behind it.
+    Salts(String, String),
 }
 
 impl Renderer {
-    pub(super) fn name(self) -> &'static str {
+    pub(super) fn name(&self) -> &str {
         match self {
             Self::Jinja => "jinja",
             Self::Yaml => "yaml",
             Self::Json => "json",
+            Self::Salts(name, _) => name,
         }
     }
 
@@ -48,17 +51,23 @@ pub(super) fn of(ctx: &Context, text: &str, default: &str) -> Result<Vec<Rendere
             );
             continue;
         }
-        if !argument.trim().is_empty() && argument.trim() != "-s" {
-            return Err(RenderError::plain(format!(
-                "Unknown renderer option: {}",
-                argument.trim()
-            )));
-        }
-        steps.push(Renderer::find(name).ok_or_else(|| {
-            RenderError::plain(format!(
-                "The renderer \"{name}\" of '{pipe}' is not available in this agent, which has jinja, yaml and json"
-            ))
-        })?);
+        let argument = argument.trim();
+        steps.push(match Renderer::find(name) {
+            Some(_) if !argument.is_empty() && argument != "-s" => {
+                return Err(RenderError::plain(format!(
+                    "Unknown renderer option: {argument}"
+                )));
+            }
+            Some(native) => native,
+            None => match ctx.worker.ready(ctx) {
+                Ok(()) => Renderer::Salts(name.to_owned(), argument.to_owned()),
+                Err(why) => {
+                    return Err(RenderError::plain(format!(
+                        "The renderer \"{name}\" of '{pipe}' is not available in this agent, which has jinja, yaml and json; {why}"
+                    )));
+                }
+            },
+        });
     }
     Ok(steps)
 }

@@ -1,7 +1,6 @@
 //! `salt` in templates: execution functions as `salt['mod.fun'](…)` and `salt.mod.fun(…)`.
 
-use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use salt_jinja::{CallError, Found, Object};
 use salt_wire::{Map, Value};
@@ -11,47 +10,20 @@ use crate::context::{Context, Error};
 /// All functions.
 pub(super) struct Salt {
     ctx: Context,
-    /// The modules that there are, asked for once.
-    modules: OnceLock<HashSet<String>>,
 }
 
 impl Salt {
     pub(super) fn new(ctx: &Context) -> Self {
-        Self {
-            ctx: ctx.clone(),
-            modules: OnceLock::new(),
-        }
+        Self { ctx: ctx.clone() }
     }
 
     fn function(&self, name: &str) -> Option<Found> {
-        // Salt gives templates the shell when they ask for `cmd.run`.
-        let run = if name == "cmd.run" && self.ctx.functions.has("cmd.shell") {
-            "cmd.shell"
-        } else {
-            name
-        };
-        self.ctx.functions.has(run).then(|| {
+        self.ctx.functions.has(&self.ctx, name).then(|| {
             Found::Object(Arc::new(Function {
                 ctx: self.ctx.clone(),
-                name: run.to_owned(),
+                name: name.to_owned(),
             }))
         })
-    }
-
-    fn has_module(&self, name: &str) -> bool {
-        let modules = self.modules.get_or_init(|| {
-            let listed = self
-                .ctx
-                .functions
-                .call(&self.ctx, "sys.list_functions", &[], &Map::new());
-            let names = listed.unwrap_or_default();
-            let names = names.as_list().unwrap_or_default().iter();
-            names
-                .filter_map(|n| Some(n.as_str()?.split_once('.')?.0.to_owned()))
-                .collect()
-        });
-        // Without a list everything may be a module.
-        modules.is_empty() || modules.contains(name)
     }
 }
 
@@ -64,7 +36,7 @@ impl Object for Salt {
         if name == "get" {
             return Some(Found::Object(Arc::new(Get(Self::new(&self.ctx)))));
         }
-        self.has_module(name).then(|| {
+        self.ctx.functions.has_module(&self.ctx, name).then(|| {
             Found::Object(Arc::new(Module {
                 salt: Self::new(&self.ctx),
                 name: name.to_owned(),
@@ -159,10 +131,6 @@ fn failure(error: Error) -> CallError {
         Error::MissingCommand(text) => CallError::python("CommandNotFoundError", text),
         Error::NotAvailable(name) => CallError::python("KeyError", format!("'{name}'")),
         Error::Exception { kind, message } => CallError::python(kind, message),
-        #[allow(
-            unreachable_patterns,
-            reason = "a new kind of failure reads as its text"
-        )]
-        other => CallError::salt(other.to_string()),
+        Error::Python { .. } => CallError::salt(error.to_string()),
     }
 }

@@ -112,7 +112,7 @@ pub fn failure(fun: &str, error: &Error, docs: &dyn Docs) -> Value {
             near.insert(fun.into(), error.to_string().into());
             near.into()
         }
-        Error::NotAvailable(_) | Error::Exception { .. } => format!(
+        Error::NotAvailable(_) | Error::Exception { .. } | Error::Python { .. } => format!(
             "The minion function caused an exception: {}",
             traceback(error)
         )
@@ -130,6 +130,7 @@ pub fn traceback(error: &Error) -> String {
         Error::NotAvailable(fun) => format!("KeyError: '{fun}'"),
         Error::Exception { kind, message } if message.is_empty() => (*kind).to_owned(),
         Error::Exception { kind, message } => format!("{kind}: {message}"),
+        Error::Python { trace, .. } => return trace.clone(),
     };
     format!("Traceback (most recent call last):\n{line}\n")
 }

@@ -43,6 +43,7 @@ pub use services::{Handler, Services};
 pub use sessions::Sessions;
 pub use visit::{Unasked, Visit, visit};
 
+use crate::compat;
 use crate::config::{self, Loaded, Settings};
 use crate::context::{Context, Error, Facts, Job, Minion};
 use crate::dispatch::{self, Dispatcher, Jobs, Publication, Registry};
@@ -174,6 +175,7 @@ fn context(
         master: None,
         functions: Arc::new(Registry),
         minion: services.clone() as Arc<dyn Minion>,
+        worker: services.compat.worker(),
     }
 }
 
@@ -207,6 +209,10 @@ pub async fn run(
     tokio::task::spawn_blocking(move || {
         let grains = grains::load(&collect.settings(), &collect.host, false);
         collect.facts.set_grains(grains);
+        match compat::grains(&collect.context()) {
+            Ok(grains) => collect.facts.set_grains(grains),
+            Err(error) => warn!(%error, "Grains of synced modules are missing."),
+        }
         collect.grains_ready.send_replace(true);
     });
     notify::watchdog(pulses.clone(), started);

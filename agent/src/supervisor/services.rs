@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use super::links::Links;
+use crate::compat::{self, Compat};
 use crate::context::{Context, Error, Master, Minion, Result};
 use crate::dispatch::Jobs;
 use crate::{grains, pillar};
@@ -24,6 +25,8 @@ pub struct Services {
     refreshing: Mutex<()>,
     /// Events of the minion's own bus, on their way to whoever heeds them.
     events: OnceLock<mpsc::Sender<Event>>,
+    /// Salt's own Python, for what is not native.
+    pub(super) compat: Compat,
 }
 
 /// An event of the minion's own bus: its tag and data.
@@ -41,6 +44,7 @@ impl Services {
             handlers: RwLock::default(),
             refreshing: Mutex::new(()),
             events: OnceLock::new(),
+            compat: Compat::new(),
         }
     }
 
@@ -101,6 +105,10 @@ impl Minion for Services {
             .unwrap_or_else(PoisonError::into_inner);
         let fresh = grains::load(&ctx.settings, &ctx.host, true);
         ctx.facts.set_grains(fresh);
+        match compat::grains(ctx) {
+            Ok(grains) => ctx.facts.set_grains(grains),
+            Err(error) => warn!(%error, "Grains of synced modules are missing."),
+        }
         drop(guard);
         self.refresh_pillar(ctx)
     }

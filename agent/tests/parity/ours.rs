@@ -87,6 +87,7 @@ pub fn ask(root: &Path, opts: &Json, grains: &Map, fun: &str, args: &Json, kwarg
         master: None,
         functions: Arc::new(Registry),
         minion: Arc::new(Alone),
+        worker: Arc::new(salt_agent::context::worker::NoWorker),
     };
     let request = salt_agent::pillar::Request::of(&ctx);
     ctx.facts

@@ -3,6 +3,7 @@
 use salt_wire::Map;
 use tracing::warn;
 
+use crate::compat;
 use crate::context::{Context, Error, Minion, Result};
 use crate::grains;
 use crate::highstate::gather;
@@ -19,6 +20,14 @@ pub(super) fn prepare(ctx: &Context) {
     }
 }
 
+/// Adds the grains of synced modules.
+pub(super) fn custom_grains(ctx: &Context) {
+    match compat::grains(ctx) {
+        Ok(grains) => ctx.facts.set_grains(grains),
+        Err(error) => warn!(%error, "Grains of synced modules are missing."),
+    }
+}
+
 impl Minion for Alone {
     fn running(&self) -> Vec<Map> {
         Vec::new()
@@ -31,6 +40,7 @@ impl Minion for Alone {
     fn refresh_grains(&self, ctx: &Context) -> Result<()> {
         ctx.facts
             .set_grains(grains::load(&ctx.settings, &ctx.host, true));
+        custom_grains(ctx);
         Ok(())
     }
 

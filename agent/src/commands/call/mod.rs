@@ -13,6 +13,7 @@ use salt_wire::{Map, Value, map};
 
 use super::Code;
 use crate::cli::{CallArgs, Global};
+use crate::compat::Compat;
 use crate::config::{self, MasterType, Settings};
 use crate::context::{Context, Error, Facts, Job, arguments};
 use crate::dispatch::Registry;
@@ -53,6 +54,7 @@ pub(super) fn run(global: &Global, args: &CallArgs) -> anyhow::Result<Code> {
         return Ok(Code::OK);
     }
     let mut context = context(&args, settings);
+    local::custom_grains(&context);
     if args.grains {
         let grains = (*context.facts.grains()).clone();
         printer.show(&Value::Map(grains), "grains", 0);
@@ -122,6 +124,7 @@ fn context(args: &CallArgs, settings: Settings) -> Context {
         master: None,
         functions: Arc::new(Registry),
         minion: Arc::new(local::Alone),
+        worker: Compat::new().worker(),
     }
 }
 
@@ -232,7 +235,7 @@ fn failed(fun: &str, error: &Error, printer: &Printer) -> Code {
             near.insert(fun.into(), error.to_string().into());
             printer.show(&Value::Map(near), "nested", 0);
         }
-        Error::NotAvailable(_) | Error::Exception { .. } => {
+        Error::NotAvailable(_) | Error::Exception { .. } | Error::Python { .. } => {
             print::error(&crate::returns::load::traceback(error));
         }
     }

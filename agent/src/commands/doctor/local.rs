@@ -11,7 +11,8 @@ use salt_wire::crypto::PrivateKey;
 use salt_wire::error::Reason;
 
 use super::Finding;
-use crate::config::{self, Loaded, Settings};
+use crate::compat;
+use crate::config::{self, CompatMode, Loaded, Settings};
 use crate::control::{self, ControlError};
 use crate::keys::Store;
 use crate::session::told;
@@ -42,6 +43,19 @@ pub(super) fn config(loaded: &Loaded) -> Finding {
         }
         (None, 0) => Finding::ok("config", told),
         (None, ignored) => Finding::ok("config", format!("{told}, {ignored} options ignored")),
+    }
+}
+
+/// The Salt of this machine, for what is not native.
+pub(super) fn compat(settings: &Settings) -> Finding {
+    let compat = &settings.agent.compat;
+    match (compat::find(compat, &compat::Place::here()), compat.mode) {
+        (Ok(python), _) => Finding::ok("compat", format!("{} has Salt", python.display())),
+        (Err(why), CompatMode::Require) => {
+            Finding::failed("compat", why).hint("no state runs here until there is one")
+        }
+        (Err(why), _) if compat.python.is_some() => Finding::warning("compat", why),
+        (Err(why), _) => Finding::skipped("compat", why),
     }
 }
 

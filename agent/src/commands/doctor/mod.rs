@@ -133,6 +133,7 @@ fn findings(global: &Global, args: &DoctorArgs) -> anyhow::Result<Vec<Finding>> 
     findings.extend(local::disk(&settings));
     let (key, finding) = local::key(&settings);
     findings.push(finding);
+    findings.push(local::compat(&settings));
     findings.push(local::clock());
     findings.push(local::daemon(&settings, patience));
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -4,6 +4,7 @@
 //! our own program is started again, becomes that user and turns into the command. See there why.
 
 pub mod become_other;
+pub mod companion;
 mod streams;
 
 use std::collections::BTreeMap;

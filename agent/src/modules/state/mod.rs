@@ -5,6 +5,8 @@ mod control;
 mod prepare;
 mod show;
 
+use std::path::Path;
+
 use salt_wire::{Map, Value, map};
 
 use super::Function;
@@ -56,6 +58,12 @@ pub const FUNCTIONS: &[Function] = &[
         signature: "data, test=None, queue=None, **kwargs",
         doc: "Apply high data, as ``state.show_highstate`` shows it.\n\nCLI Example:\n\n.. code-block:: bash\n\n    salt '*' state.high '{\"vim\": {\"pkg\": [\"installed\"]}}'",
         run: high,
+    },
+    Function {
+        name: "state.template",
+        signature: "tem, queue=None, **kwargs",
+        doc: "Apply the states of a file of this machine.\n\nCLI Example:\n\n.. code-block:: bash\n\n    salt '*' state.template '<Path to template on the minion>'",
+        run: template,
     },
     Function {
         name: "state.template_str",
@@ -338,6 +346,16 @@ fn high(ctx: &Context, args: &Args) -> Result {
     };
     let prepared = prepared!(ctx, args, true);
     let outcome = prepared.compiler().call_high(data.clone())?;
+    Ok(finish(ctx, args, outcome))
+}
+
+fn template(ctx: &Context, args: &Args) -> Result {
+    let mut file = args.text("tem")?;
+    if !file.ends_with(".sls") {
+        file.push_str(".sls");
+    }
+    let prepared = prepared!(ctx, args, true);
+    let outcome = prepared.compiler().call_template(Path::new(&file))?;
     Ok(finish(ctx, args, outcome))
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use salt_wire::{Map, Value, map};
 
+use crate::config::CompatMode;
 use crate::context::{Args, Context, Error, Facts, Result, python};
 use crate::fileclient::FileClient;
 use crate::highstate::report::{COMPILER_ERROR, PILLAR_FAILURE};
@@ -46,6 +47,14 @@ pub(super) fn prepare(
     args: &Args,
     holds: bool,
 ) -> Result<std::result::Result<Prepared, Blocked>> {
+    if ctx.settings.agent.compat.mode == CompatMode::Require
+        && let Err(why) = ctx.worker.ready(ctx)
+    {
+        ctx.job.set_retcode(COMPILER_ERROR);
+        return Err(Error::execution(format!(
+            "{why}; without it no state runs here (option agent: compat is require)"
+        )));
+    }
     let lock = match take_lock(ctx, args, holds)? {
         Ok(lock) => lock,
         Err(conflict) => {
