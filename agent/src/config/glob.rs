@@ -15,7 +15,7 @@ pub(super) fn has_magic(pattern: &str) -> bool {
 }
 
 /// Every path that exists and matches.
-pub(super) fn glob(pattern: &str) -> Vec<PathBuf> {
+pub(crate) fn glob(pattern: &str) -> Vec<PathBuf> {
     let start = if pattern.starts_with('/') { "/" } else { "" };
     let mut found = vec![PathBuf::from(start)];
     for part in pattern.split('/').filter(|p| !p.is_empty()) {

@@ -10,7 +10,7 @@ mod compat;
 mod effective;
 mod error;
 mod fragment;
-mod glob;
+pub(crate) mod glob;
 mod input;
 mod load;
 mod log;

@@ -66,3 +66,13 @@ impl From<crate::host::service::Error> for Error {
         Self::Execution(error.0)
     }
 }
+
+impl From<crate::host::timezone::Error> for Error {
+    fn from(error: crate::host::timezone::Error) -> Self {
+        use crate::host::timezone::Error as Zone;
+        match error {
+            Zone::Execution(text) => Self::Execution(text),
+            Zone::Invocation(text) => Self::Invocation(text),
+        }
+    }
+}

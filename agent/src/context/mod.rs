@@ -23,6 +23,7 @@ pub use crate::python;
 
 use crate::config::Settings;
 use crate::host::Host;
+use crate::host::program::Programs;
 
 /// Result of an execution function.
 pub type Result<T = Value> = std::result::Result<T, Error>;
@@ -49,6 +50,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// Programs of the system, ended with this job.
+    pub fn programs(&self) -> Programs<'_> {
+        Programs::new(&self.host, &self.job.cancel)
+    }
+
     /// The options as functions return them: with grains and pillar, as a running minion's have.
     pub fn opts(&self) -> Map {
         let mut opts = self.settings.opts.clone();

@@ -109,6 +109,7 @@ impl Inner {
     pub(super) fn answer(&self, publication: &Publication) {
         let mut context = self.base();
         context.job = Arc::new(Job::new(publication.load.clone()));
+        context.host = context.host.for_job();
         let load = execute(&context, &publication.load);
         self.deliver(&context, publication, load);
     }
@@ -136,6 +137,7 @@ impl Inner {
         job.cancel = running.cancel.clone();
         job.bystander = self.masters.bystander(&publication.master);
         context.job = Arc::new(job);
+        context.host = context.host.for_job();
         context.master = self.masters.link(&publication.master);
         context.worker = context.worker.for_run();
         context

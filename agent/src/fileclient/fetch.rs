@@ -1,7 +1,7 @@
 //! Getting files: one, several, a directory; into the cache or to a place of the caller's.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use fancy_regex::Regex;
@@ -12,8 +12,8 @@ use super::server::{FileHash, Listing};
 use super::url::{self, SaltUrl, scheme};
 use super::{FileClient, FileError};
 use crate::fnmatch::fnmatch;
-use crate::host::digest;
 use crate::host::fs::{Pending, make_dirs};
+use crate::host::{digest, http};
 
 /// How often a file is fetched anew when its bytes are not those that were announced.
 const TRIES: usize = 3;
@@ -135,9 +135,62 @@ impl FileClient {
                 if fits && dest.is_none() {
                     return Ok(Some(cached));
                 }
-                Err(FileError::Unsupported(url.to_owned()))
+                if !matches!(scheme(url), "http" | "https") {
+                    return Err(FileError::Unsupported(url.to_owned()));
+                }
+                let target = match dest {
+                    Some(dest) => into_directory(dest, url.split(['?', '#']).next().unwrap_or(url)),
+                    None => cached,
+                };
+                if dest.is_none() {
+                    self.make_room(&target)?;
+                } else if let Some(dir) = target.parent().filter(|d| !d.is_dir()) {
+                    if !makedirs {
+                        return Ok(None);
+                    }
+                    make_dirs(dir, 0o777).map_err(|e| FileError::io(dir, e))?;
+                }
+                self.web(url, &target)?;
+                Ok(Some(target))
             }
         }
+    }
+
+    /// Downloads an address of the web to a file, which is there whole or not at all.
+    fn web(&self, url: &str, target: &Path) -> Result<(), FileError> {
+        let (plain, _) = http::without_login(url);
+        let path = plain.split_once("://").map_or(plain.as_str(), |(_, rest)| {
+            rest.find('/').map_or("", |at| &rest[at..])
+        });
+        let told = |detail: String| FileError::Download {
+            path: path.split(['?', '#']).next().unwrap_or(path).to_owned(),
+            detail,
+        };
+        let request = http::Request {
+            method: "GET".to_owned(),
+            url: url.to_owned(),
+            ..http::Request::default()
+        };
+        let agent = http::agent(&http::Manner::default());
+        let answer = http::send(&agent, &request).map_err(told)?;
+        if answer.status >= 400 {
+            return Err(told(format!("HTTP {}: {}", answer.status, answer.reason())));
+        }
+        let mut pending = Pending::create(target, 0o600).map_err(|e| FileError::io(target, e))?;
+        let mut body = answer.into_reader();
+        let mut chunk = vec![0; 64 << 10];
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(FileError::Cancelled(url.to_owned()));
+            }
+            match body.read(&mut chunk).map_err(|e| told(e.to_string()))? {
+                0 => break,
+                n => pending
+                    .write_all(&chunk[..n])
+                    .map_err(|e| FileError::io(target, e))?,
+            }
+        }
+        pending.commit().map_err(|e| FileError::io(target, e))
     }
 
     /// A file of any address in the cache.

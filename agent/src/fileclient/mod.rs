@@ -69,6 +69,14 @@ pub enum FileError {
         /// The announced one.
         announced: String,
     },
+    /// A web server did not give it.
+    #[error("Error: {detail} reading {path}")]
+    Download {
+        /// The path in its address.
+        path: String,
+        /// What it said.
+        detail: String,
+    },
     /// The job was told to end.
     #[error("fetching {0} was cancelled")]
     Cancelled(String),

@@ -41,6 +41,19 @@ pub fn unified_lines(old: &[String], new: &[String]) -> Vec<String> {
     out
 }
 
+/// The change between two contents as a managed file reports it; `None` when they are equal.
+pub fn files(old: &[u8], new: &[u8]) -> Option<String> {
+    if old == new {
+        return None;
+    }
+    Some(match (is_text(old), is_text(new)) {
+        (true, true) => unified(old, new),
+        (false, false) => "Replace binary file".into(),
+        (false, true) => "Replace binary file with text file".into(),
+        (true, false) => "Replace text file with binary file".into(),
+    })
+}
+
 /// Whether bytes look like text: what Salt reads of a file to decide that.
 pub fn is_text(bytes: &[u8]) -> bool {
     let block = &bytes[..bytes.len().min(512)];

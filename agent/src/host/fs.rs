@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -142,6 +142,27 @@ impl Drop for Pending {
 /// Whether a directory is there and has something in it.
 pub fn has_entries(dir: &Path) -> bool {
     fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Writes a configuration file anew: its owner and mode stay, a new one gets `mode`. A file that is a mount of its
+/// own, as in a container, cannot be replaced and is written in its place.
+pub fn rewrite(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let old = fs::metadata(path).ok();
+    let mut file = Pending::create(path, mode_of(path, mode))?;
+    file.write_all(bytes)?;
+    if let Some(old) = old {
+        std::os::unix::fs::chown(file.temporary(), Some(old.uid()), Some(old.gid()))?;
+    }
+    match file.commit() {
+        Err(e) if e.kind() == io::ErrorKind::ResourceBusy => fs::write(path, bytes),
+        done => done,
+    }
+}
+
+/// The mode of a file that is there, else this one: for a file that is written anew in its place.
+pub fn mode_of(path: &Path, new: u32) -> u32 {
+    fs::metadata(path).map_or(new, |m| m.permissions().mode() & 0o7777)
 }
 
 /// Makes a directory and all that is missing above it, each with `mode`.

@@ -4,24 +4,41 @@
 //! One more capability is one more file here.
 
 pub mod account;
+pub mod alternatives;
+pub mod archive;
 pub mod cancel;
 pub mod clock;
+pub mod cron;
+pub mod debconf;
 pub mod diff;
 pub mod digest;
 pub mod env;
+pub mod environ;
 pub mod exec;
 pub mod fs;
+pub mod git;
+pub mod hosts;
+pub mod http;
+pub mod kmod;
+pub mod locale;
 pub mod lock;
+pub mod mount;
 pub mod net;
 pub mod netlink;
 pub mod perms;
 pub mod pkg;
 pub mod privileges;
 pub mod process;
+pub mod program;
 pub mod service;
 pub mod shell;
 pub mod shlex;
+pub mod sources;
+pub mod ssh;
+pub mod sysctl;
+pub mod timezone;
 pub mod user;
+pub mod zip;
 
 use std::sync::Arc;
 
@@ -32,6 +49,8 @@ pub use cancel::Cancel;
 pub struct Host {
     /// Runs commands; scripted in tests.
     pub exec: Arc<dyn exec::Exec>,
+    /// The environment that those commands get.
+    pub environ: Arc<environ::Environ>,
 }
 
 impl Host {
@@ -39,6 +58,21 @@ impl Host {
     pub fn real() -> Self {
         Self {
             exec: Arc::new(exec::Processes),
+            environ: Arc::default(),
+        }
+        .for_job()
+    }
+
+    /// The same machine with an environment that only this job's commands see.
+    pub fn for_job(&self) -> Self {
+        let environ = Arc::new(environ::Environ::default());
+        let exec = environ::Within {
+            exec: self.exec.clone(),
+            environ: environ.clone(),
+        };
+        Self {
+            exec: Arc::new(exec),
+            environ,
         }
     }
 }

@@ -75,6 +75,28 @@ fn groups_of(name: &str, own: Gid) -> Vec<String> {
     names
 }
 
+/// All accounts of the machine's own file.
+pub fn all_accounts() -> Vec<Account> {
+    names_in("/etc/passwd")
+        .iter()
+        .filter_map(|n| account(n))
+        .collect()
+}
+
+/// All groups of the machine's own file.
+pub fn all_groups() -> Vec<GroupInfo> {
+    names_in("/etc/group")
+        .iter()
+        .filter_map(|n| group(n))
+        .collect()
+}
+
+fn names_in(file: &str) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let names = text.lines().filter_map(|l| l.split(':').next());
+    names.filter(|n| !n.is_empty()).map(str::to_owned).collect()
+}
+
 /// The group of this name.
 pub fn group(name: &str) -> Option<GroupInfo> {
     Group::from_name(name).ok()?.map(info)

@@ -2,30 +2,47 @@
 //! [`all`] lists the slices. A new function touches its own file; a new module, its file and two lines here.
 //! Lookup, `sys.doc`, `sys.argspec` and the reference pages all read that one list.
 
+pub mod alternatives;
+pub mod archive;
 pub mod cmd;
 pub mod config;
 pub mod cp;
+pub mod cron;
+pub mod data;
+pub mod debconf;
 pub mod defaults;
+pub mod environ;
 pub mod event;
 pub mod file;
 pub mod grains;
+pub mod group;
+pub mod hashutil;
+pub mod hosts;
 pub mod key;
+pub mod kmod;
+pub mod locale;
 pub mod logmod;
+pub mod matching;
 pub mod mine;
 pub mod network;
 pub mod pillar;
 pub mod pkg;
+pub mod pkg_repos;
 pub mod remaster;
 pub mod saltutil;
 pub mod saltutil_sync;
 pub mod schedule;
 pub mod service;
 pub mod slsutil;
+pub mod ssh;
 pub mod state;
 pub mod status;
 pub mod sys;
+pub mod sysctl;
 pub mod system;
 pub mod test;
+pub mod timezone;
+pub mod user;
 
 use salt_wire::{Map, Value};
 
@@ -64,30 +81,52 @@ pub(crate) use row;
 
 /// Every module's rows.
 const ALL: &[&[Function]] = &[
+    alternatives::FUNCTIONS,
+    archive::FUNCTIONS,
     cmd::FUNCTIONS,
     config::FUNCTIONS,
     cp::FUNCTIONS,
+    cron::FUNCTIONS,
+    data::FUNCTIONS,
+    debconf::FUNCTIONS,
     defaults::FUNCTIONS,
+    environ::FUNCTIONS,
     event::FUNCTIONS,
+    file::content::FUNCTIONS,
+    file::dirs::FUNCTIONS,
+    file::edits::FUNCTIONS,
+    file::links::FUNCTIONS,
+    file::owners::FUNCTIONS,
     file::paths::FUNCTIONS,
     grains::FUNCTIONS,
+    group::FUNCTIONS,
+    hashutil::FUNCTIONS,
+    hosts::FUNCTIONS,
     key::FUNCTIONS,
+    kmod::FUNCTIONS,
+    locale::FUNCTIONS,
     logmod::FUNCTIONS,
+    matching::FUNCTIONS,
     mine::FUNCTIONS,
     network::FUNCTIONS,
     pillar::FUNCTIONS,
     pkg::FUNCTIONS,
+    pkg_repos::FUNCTIONS,
     remaster::FUNCTIONS,
     saltutil::FUNCTIONS,
     saltutil_sync::FUNCTIONS,
+    schedule::FUNCTIONS,
     service::FUNCTIONS,
     slsutil::FUNCTIONS,
+    ssh::FUNCTIONS,
     state::FUNCTIONS,
-    schedule::FUNCTIONS,
     status::FUNCTIONS,
     sys::FUNCTIONS,
+    sysctl::FUNCTIONS,
     system::FUNCTIONS,
     test::FUNCTIONS,
+    timezone::FUNCTIONS,
+    user::FUNCTIONS,
 ];
 
 /// All functions, module by module.
@@ -103,11 +142,14 @@ pub fn find(name: &str) -> Option<&'static Function> {
 /// Modules whose file in Salt has another name; its options may use either.
 const FILES: &[(&str, &str)] = &[
     ("cmd", "cmdmod"),
+    ("debconf", "debconfmod"),
     ("group", "groupadd"),
+    ("locale", "localemod"),
     ("log", "logmod"),
     ("pkg", "aptpkg"),
     ("service", "systemd_service"),
     ("sys", "sysmod"),
+    ("sysctl", "linux_sysctl"),
     ("user", "useradd"),
 ];
 

@@ -4,15 +4,14 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use salt_wire::order::signed::from_metadata;
 use salt_wire::{Map, Value};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::config::Settings;
+use crate::host::http::{self, Manner, Request};
 
 /// More than any order, certificate or instance's metadata has.
 const MAX_BYTES: u64 = 1 << 20;
@@ -22,11 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const DRIVES: [&str; 2] = ["/dev/disk/by-label/config-2", "/dev/disk/by-label/CONFIG-2"];
 /// On the drive and at the service alike.
 const META_DATA: &str = "openstack/latest/meta_data.json";
-/// What the system trusts.
-const ROOTS: [&str; 2] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-];
 
 /// A text and where it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,34 +108,26 @@ fn in_metadata(json: &[u8]) -> Option<String> {
 }
 
 fn get(url: &str) -> Option<String> {
-    let answer = agent().get(url).call();
-    let text = answer.and_then(|mut answer| {
-        let body = answer.body_mut().with_config().limit(MAX_BYTES);
-        body.read_to_string()
+    // The metadata service is asked directly, as every client of it does.
+    let manner = Manner {
+        timeout: PATIENCE,
+        proxy: false,
+        ..Manner::default()
+    };
+    let request = Request {
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        ..Request::default()
+    };
+    let text = http::send(&http::agent(&manner), &request).and_then(|answer| {
+        if answer.status >= 400 {
+            return Err(format!("{} {}", answer.status, answer.reason()));
+        }
+        let bytes = answer.bytes(MAX_BYTES).map_err(|e| e.to_string())?;
+        String::from_utf8(bytes).map_err(|e| e.to_string())
     });
     text.inspect_err(|error| tracing::debug!(url, %error, "No order there."))
         .ok()
-}
-
-fn agent() -> ureq::Agent {
-    let roots = ROOTS.iter().find_map(|file| fs::read(file).ok());
-    let roots = roots.unwrap_or_default();
-    let certificates = parse_pem(&roots).filter_map(|item| match item {
-        Ok(PemItem::Certificate(certificate)) => Some(certificate),
-        _ => None,
-    });
-    let certificates: Vec<Certificate<'static>> = certificates.collect();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = TlsConfig::builder()
-        .root_certs(RootCerts::Specific(Arc::new(certificates)))
-        .unversioned_rustls_crypto_provider(provider);
-    ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .tls_config(tls.build())
-        // The metadata service is asked directly, as every client of it does.
-        .proxy(None)
-        .build()
-        .into()
 }
 
 #[cfg(test)]

@@ -2,12 +2,31 @@
 //! then applies, reports its changes, and in test mode stops after the check. States and modules are
 //! two thin faces on `host/`: a state never calls a module and spawns no process itself.
 
+pub mod alternatives;
+pub mod archive;
 pub mod cmd;
+pub mod cron;
+pub mod debconf;
+pub mod environ;
+pub mod event;
 pub mod file;
+pub mod git;
+pub mod grains;
 pub mod group;
+pub mod host;
+pub mod kmod;
+pub mod locale;
+pub mod module;
+pub mod mount;
 pub mod pkg;
+pub mod pkg_holds;
+pub mod pkgrepo;
 pub mod service;
+pub mod ssh_auth;
+pub mod ssh_known_hosts;
+pub mod sysctl;
 pub mod test;
+pub mod timezone;
 pub mod user;
 
 use salt_wire::{Map, Value};
@@ -101,12 +120,31 @@ impl Outcome {
 
 /// Every module's rows.
 const ALL: &[&[State]] = &[
+    alternatives::STATES,
+    archive::STATES,
     cmd::STATES,
+    cron::STATES,
+    debconf::STATES,
+    environ::STATES,
+    event::STATES,
     file::STATES,
+    git::STATES,
+    grains::STATES,
     group::STATES,
+    host::STATES,
+    kmod::STATES,
+    locale::STATES,
+    module::STATES,
+    mount::STATES,
     pkg::STATES,
+    pkg_holds::STATES,
+    pkgrepo::STATES,
     service::STATES,
+    ssh_auth::STATES,
+    ssh_known_hosts::STATES,
+    sysctl::STATES,
     test::STATES,
+    timezone::STATES,
     user::STATES,
 ];
 

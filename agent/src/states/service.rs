@@ -36,6 +36,18 @@ pub const STATES: &[State] = &[
         run: disabled,
     },
     State {
+        name: "service.masked",
+        signature: "name, runtime=False",
+        doc: "Ensure that a service is masked, on wish until the next start of the machine only.",
+        run: |ctx, run| mask(ctx, run, true),
+    },
+    State {
+        name: "service.unmasked",
+        signature: "name, runtime=False",
+        doc: "Ensure that a service is not masked.",
+        run: |ctx, run| mask(ctx, run, false),
+    },
+    State {
         name: "service.mod_watch",
         signature: "name, sfun=None, sig=None, reload=False, full_restart=False, init_delay=None, force=False, **kwargs",
         doc: "Restart, reload or start a service whose watched state changed.",
@@ -44,6 +56,50 @@ pub const STATES: &[State] = &[
 ];
 
 type Done = Result<Outcome, Error>;
+
+fn mask(ctx: &Context, run: &Run<'_>, on: bool) -> Done {
+    let (name, runtime) = (run.args.text("name")?, run.args.flag("runtime"));
+    if !Services::has_masks() {
+        return Ok(Outcome::failed(
+            "Service masking not available on this minion",
+        ));
+    }
+    let services = Services::new(&*ctx.host.exec, &ctx.job.cancel);
+    let kind = if runtime { "runtime masked" } else { "masked" };
+    let state = match (on, runtime) {
+        (true, _) => kind,
+        (false, true) => "runtime unmasked",
+        (false, false) => "unmasked",
+    };
+    let changes = map! { kind => map! { "old" => !on, "new" => on } };
+    if services.masked(&name, runtime)? == on {
+        return Ok(Outcome::unchanged(if on {
+            format!("Service {name} is already {state}")
+        } else {
+            format!("Service {name} was already {state}")
+        }));
+    }
+    if run.test {
+        return Ok(Outcome::would(
+            changes,
+            format!("Service {name} would be {state}"),
+        ));
+    }
+    let told = if on {
+        services.mask(&name, runtime)
+    } else {
+        services.unmask(&name, runtime)
+    };
+    if let Err(error) = told {
+        return Ok(Outcome::failed(error.0));
+    }
+    Ok(if services.masked(&name, runtime)? == on {
+        Outcome::changed(changes, format!("Service {name} was {state}"))
+    } else {
+        let verb = if on { "mask" } else { "unmask" };
+        Outcome::unchanged(format!("Failed to {verb} service {name}"))
+    })
+}
 
 struct Service<'a> {
     services: Services<'a>,

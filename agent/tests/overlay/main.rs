@@ -19,7 +19,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value as Json, json};
 
-use tree::TREE;
+use tree::{FILES, TREE};
 
 /// How long one side may take for everything.
 const DEADLINE: &str = "900";
@@ -84,6 +84,9 @@ fn prepare(out: &Path) {
     fs::create_dir_all(out.join("root")).unwrap();
     for (name, text) in TREE {
         fs::write(srv.join(format!("{name}.sls")), text).unwrap();
+    }
+    for (name, text) in FILES {
+        fs::write(srv.join(name), text).unwrap();
     }
     let conf = json!({
         "id": "minion", "file_client": "local", "cachedir": out.join("root/cache"),

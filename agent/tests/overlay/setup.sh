@@ -24,6 +24,8 @@ package parity-two 2.0
 package parity-three 1.0
 rm -rf /etc/apt/sources.list.d/* /etc/apt/preferences.d/*
 echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list
+echo 'deb [trusted=yes] file:/srv/gone ./' >/etc/apt/sources.list.d/gone.list
+printf 'deb file:/old ./\ndeb [trusted=yes] file:/srv/repo2 ./\n' >/etc/apt/sources.list.d/stale.list
 rm -rf /var/lib/apt/lists/*
 for name in parity-svc parity-broken; do
     cat >/etc/init.d/$name <<'SVC'
@@ -51,7 +53,69 @@ SVC
 done
 groupadd -g 4190 parity-old
 useradd -u 4190 -g 4190 -M -s /bin/sh -c 'Old One,room,1,2' parity-olduser
+mkdir -p /srv/old && mount -t tmpfs old /srv/old
+printf '# table\n/dev/known /known ext4 defaults 0 0\n/dev/changed /changed ext4 defaults 0 0\n/dev/gone /gone ext4 ro 0 0\nold /srv/old tmpfs defaults 0 0\n' >/var/lib/parity/fstab
+# Repositories, archives and checkouts for the states that take them.
+for dir in /srv/repo2 /srv/repo3 /srv/repo4 /srv/gone; do mkdir $dir && : >$dir/Packages; done
+mkdir -p /tmp/top/top/in /srv/way/top/link /srv/empty/a/b && cd /tmp/top
+echo one >top/one.txt && echo two >'top/in/two words' && ln -s one.txt top/link && echo three >flat
+touch -d 2020-01-01T00:00Z top/one.txt top/in/* top/in top flat
+tar --sort=name -czf /var/lib/parity/top.tgz top && tar --sort=name -cf /var/lib/parity/flat.tar top flat
+cp /var/lib/parity/top.tgz $OUT/srv/
+cd /
+export GIT_CONFIG_GLOBAL=/tmp/gitconfig GIT_AUTHOR_DATE=2020-01-01T00:00Z GIT_COMMITTER_DATE=2020-01-01T00:00Z
+git config --global user.name parity && git config --global user.email parity@example.org
+git config --global init.defaultBranch main && git config --global safe.directory '*'
+commit() { echo "$2" >"$1/file" && git -C "$1" add file && git -C "$1" commit -qm "$2"; }
+{
+    git init -q /srv/git && commit /srv/git one && git -C /srv/git tag v1
+    git clone -q /srv/git /srv/behind && git clone -q /srv/git /srv/dirty && echo changed >/srv/dirty/file
+    git -C /srv/git checkout -qb other && commit /srv/git other
+    git -C /srv/git checkout -q main && commit /srv/git two
+} >/dev/null 2>&1
+useradd -u 4191 -g 4190 -m -s /bin/sh parity-keys
+# Programs that are not on every machine, as far as the states need them.
+cat >/usr/local/bin/crontab <<'SH'
+#!/bin/sh
+user=root
+[ "$1" = -u ] && user=$2 && shift 2
+file=/var/lib/parity/cron.$user
+case "$1" in
+-l) [ -e "$file" ] || { echo "no crontab for $user" >&2; exit 1; }; cat "$file" ;;
+*) cat -- "$1" >"$file.new"; grep -q REFUSED "$file.new" && { echo "bad minute" >&2; exit 1; }; mv "$file.new" "$file" ;;
+esac
+SH
+cat >/usr/local/bin/debconf-get-selections <<'SH'
+#!/bin/sh
+cat /var/lib/parity/answers
+SH
+cat >/usr/local/bin/debconf-set-selections <<'SH'
+#!/bin/sh
+{ cat -- "${1:--}"; echo; } | sed '/^$/d; s/ /\t/; s/ /\t/; s/ /\t/' >>/var/lib/parity/answers
+SH
+chmod 755 /usr/local/bin/*
+printf 'parity-old\tparity/c\tstring\told\n' >/var/lib/parity/answers
+printf '# own\n0 0 * * * /bin/own\n# Lines below here are managed by Salt, do not edit\nPATH=/sbin\nGONE=x\n# SALT_CRON_IDENTIFIER:/bin/kept\n* * * * * /bin/kept\n# SALT_CRON_IDENTIFIER:old\n7 * * * * /bin/old\n* * * * * /bin/gone\n@reboot /bin/reboot\n' >/var/lib/parity/cron.root
+printf '# top\n127.0.0.1 localhost\n\n192.0.2.1 known.example # kept\n192.0.2.2 gone.example left.example\n192.0.2.5 moved.example warned.example\n' >/etc/hosts
 look() {
+    echo "== tables"
+    cat /etc/hosts /var/lib/parity/cron.* /var/lib/parity/answers /etc/sysctl.d/parity.conf /etc/ssh/ssh_known_hosts 2>/dev/null || true
+    for file in /home/parity-keys/.ssh /home/parity-keys/.ssh/*; do
+        [ ! -e "$file" ] || stat -c '%n %a %U:%G' "$file"
+        [ ! -f "$file" ] || cat "$file"
+    done
+    readlink /etc/localtime || true
+    cat /var/lib/parity/fstab
+    grep " /srv/" /proc/mounts || true
+    echo "== sources"
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/keyrings/*; do
+        [ ! -f "$file" ] || { echo "$file" && cat "$file"; }
+    done
+    find /srv/work /srv/way /srv/empty -path '*/.git' -prune -o -path '/srv/work/g6' -prune -o -printf '%p %m %U:%G %l\n' 2>/dev/null | sort || true
+    cat /srv/work/data.* /srv/work/decoded /srv/behind/file /srv/dirty/file 2>/dev/null || true
+    for dir in /srv/work/g* /srv/behind /srv/dirty; do
+        [ ! -d "$dir" ] || git -C "$dir" rev-parse HEAD --abbrev-ref HEAD 2>&1 || true
+    done
     for file in passwd group gshadow; do
         echo "== $file"
         grep parity /etc/$file || true

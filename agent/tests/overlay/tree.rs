@@ -66,4 +66,190 @@ edited: {file.append: [{name: /srv/work/f}, {text: more}]}
 absent: {file.absent: [{name: /srv/work/d}]}
 ",
     ),
+    (
+        "crontabs",
+        "
+fresh: {cron.present: [{name: /bin/one}, {minute: '*/5'}, {identifier: one}, {comment: 'why and wherefore'}]}
+plain: {cron.present: [{name: /bin/two}, {hour: 3}]}
+special: {cron.present: [{name: /bin/three}, {special: '@daily'}]}
+off: {cron.present: [{name: /bin/four}, {commented: true}, {dayweek: Sun}]}
+kept: {cron.present: [{name: /bin/kept}]}
+replaced: {cron.present: [{name: /bin/new}, {identifier: old}]}
+other user: {cron.present: [{name: /bin/five}, {user: parity-olduser}]}
+refused: {cron.present: [{name: /bin/REFUSED}]}
+gone: {cron.absent: [{name: /bin/gone}]}
+not there: {cron.absent: [{name: /bin/none}]}
+special gone: {cron.absent: [{name: /bin/reboot}, {special: '@reboot'}]}
+variable: {cron.env_present: [{name: MAILTO}, {value: me@example.org}]}
+variable changed: {cron.env_present: [{name: PATH}, {value: /bin}]}
+variable gone: {cron.env_absent: [{name: GONE}]}
+variable not there: {cron.env_absent: [{name: NONE}]}
+whole: {cron.file: [{name: salt://crontab}, {user: parity-olduser}]}
+no user: {cron.file: [{name: salt://crontab}, {user: parity-none}]}
+no file: {cron.file: [{name: salt://none}]}
+",
+    ),
+    (
+        "hosts",
+        "
+fresh: {host.present: [{name: parity.example}, {ip: 192.0.2.7}]}
+several: {host.present: [{name: several.example}, {ip: [192.0.2.7]}, {comment: why}]}
+known: {host.present: [{name: known.example}, {ip: 192.0.2.1}]}
+elsewhere: {host.present: [{name: known.example}, {ip: 192.0.2.1}]}
+moved: {host.present: [{name: moved.example}, {ip: 192.0.2.3}, {clean: true}]}
+warned: {host.present: [{name: warned.example}, {ip: 192.0.2.3}]}
+gone: {host.absent: [{name: gone.example}, {ip: 192.0.2.2}]}
+not there: {host.absent: [{name: none.example}, {ip: 192.0.2.2}]}
+just: {host.only: [{name: 192.0.2.4}, {hostnames: [a.example, b.example]}]}
+",
+    ),
+    (
+        "keys",
+        "
+fresh: {ssh_auth.present: [{name: AAAAB3NzaC1yc2EAAAADAQAB}, {user: parity-keys}, {comment: me}]}
+line: {ssh_auth.present: [{name: 'no-pty,command=\"x y\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 you at home'}, {user: parity-keys}]}
+changed: {ssh_auth.present: [{name: AAAAB3NzaC1yc2EAAAADAQAB}, {user: parity-keys}, {enc: rsa}, {comment: other}]}
+no key: {ssh_auth.present: [{name: 'bad!'}, {user: parity-keys}]}
+no kind: {ssh_auth.present: [{name: AAAA}, {user: parity-keys}, {enc: nonsense}]}
+no user: {ssh_auth.present: [{name: AAAA}, {user: parity-none}]}
+file: {ssh_auth.present: [{name: of a file}, {user: parity-keys}, {source: 'salt://keys.pub'}]}
+empty file: {ssh_auth.present: [{name: of an empty file}, {user: parity-keys}, {source: 'salt://accounts.sls'}]}
+gone: {ssh_auth.absent: [{name: AAAAC3NzaC1lZDI1NTE5}, {user: parity-keys}]}
+not there: {ssh_auth.absent: [{name: BBBB}, {user: parity-keys}]}
+host: {ssh_known_hosts.present: [{name: host.example}, {user: parity-keys}, {key: AAAAB3NzaC1yc2EAAAADAQAB}, {enc: ssh-rsa}, {hash_known_hosts: false}]}
+host of all: {ssh_known_hosts.present: [{name: host.example}, {key: AAAAB3NzaC1yc2EAAAADAQAB}, {enc: ssh-rsa}, {hash_known_hosts: false}]}
+host gone: {ssh_known_hosts.absent: [{name: host.example}]}
+host not there: {ssh_known_hosts.absent: [{name: none.example}, {user: parity-keys}]}
+nowhere: {ssh_known_hosts.absent: [{name: none.example}, {config: relative}]}
+",
+    ),
+    (
+        "system",
+        "
+parameter: {sysctl.present: [{name: kernel.shmmni}, {value: 4097}, {config: /etc/sysctl.d/parity.conf}]}
+set: {sysctl.present: [{name: kernel.shmmni}, {value: '4097'}, {config: /etc/sysctl.d/parity.conf}]}
+no parameter: {sysctl.present: [{name: kernel.parity}, {value: 1}, {config: /etc/sysctl.d/parity.conf}]}
+zone: {timezone.system: [{name: Europe/Berlin}]}
+no zone: {timezone.system: [{name: Nowhere/Land}]}
+locale: {locale.present: [{name: C.UTF-8}]}
+no locale: {locale.present: [{name: xx_YY.UTF-8}]}
+environment: {environ.setenv: [{name: PARITY}, {value: one}]}
+seen: {cmd.run: [{name: echo $PARITY}]}
+several: {environ.setenv: [{name: several}, {value: {PARITY: one, PARITY_B: two}}]}
+emptied: {environ.setenv: [{name: PARITY}, {value: false}]}
+taken away: {environ.setenv: [{name: PARITY_B}, {value: false}, {false_unsets: true}]}
+no value: {environ.setenv: [{name: PARITY}, {value: 7}]}
+answers: {debconf.set: [{name: parity-one}, {data: {parity/a: {type: string, value: some text}, parity/b: {type: boolean, value: true}}}]}
+answered: {debconf.set: [{name: parity-old}, {data: {parity/c: {type: string, value: old}}}]}
+answers of a file: {debconf.set_file: [{source: 'salt://answers'}]}
+no answers: {debconf.set_file: [{source: 'salt://none'}]}
+",
+    ),
+    (
+        "functions",
+        "
+echo: {module.run: [{name: test.echo}, {text: hello}]}
+named: {module.run: [{name: test.arg}, {args: [1, two]}, {kwargs: {three: 4}}]}
+missing: {module.run: [{name: test.echo}]}
+none: {module.run: [{name: parity.none}]}
+false: {module.run: [{name: test.false}]}
+code: {module.run: [{name: cmd.run_all}, {cmd: 'exit 3'}, {python_shell: true}]}
+several: {module.run: [{test.echo: [{text: hi}]}, {'test.echo:again': [there]}, {test.ping: []}]}
+several wrong: {module.run: [{test.echo: []}, {test.false: []}]}
+several none: {module.run: [{parity.none: []}, {test.ping: []}]}
+list: {module.run: [{args: [1]}, {name: test.arg}]}
+waits: {module.wait: [{name: test.echo}, {text: never}]}
+changes: {test.succeed_with_changes: []}
+watched: {module.wait: [{name: test.echo}, {text: now}, {watch: [{test: changes}]}]}
+event: {event.send: [{name: parity/tag}, {data: {a: 1}}]}
+",
+    ),
+    (
+        "sources",
+        "
+fresh: {pkgrepo.managed: [{name: 'deb [trusted=yes] file:/srv/repo2 ./'}, {file: /etc/apt/sources.list.d/fresh.list}]}
+known: {pkgrepo.managed: [{name: 'deb [trusted=yes] file:/srv/repo ./'}, {file: /etc/apt/sources.list}]}
+signed: {pkgrepo.managed: [{name: 'deb [signed-by=/etc/apt/keyrings/parity.gpg trusted=yes] file:/srv/repo3 ./'}, {file: /etc/apt/sources.list.d/signed.list}, {key_url: 'salt://parity.key'}, {aptkey: false}, {refresh: false}]}
+off: {pkgrepo.managed: [{name: 'deb [trusted=yes] file:/srv/repo4 ./'}, {file: /etc/apt/sources.list.d/off.list}, {disabled: true}]}
+cleaned: {pkgrepo.managed: [{name: 'deb [trusted=yes] file:/srv/repo2 ./'}, {file: /etc/apt/sources.list.d/stale.list}, {clean_file: true}]}
+no line: {pkgrepo.managed: [{name: nonsense}, {file: /etc/apt/sources.list.d/none.list}]}
+both: {pkgrepo.managed: [{name: 'deb file:/x ./'}, {enabled: true}, {disabled: true}]}
+gone: {pkgrepo.absent: [{name: 'deb [trusted=yes] file:/srv/gone ./'}]}
+not there: {pkgrepo.absent: [{name: 'deb http://none.example/ s main'}]}
+",
+    ),
+    (
+        "archives",
+        "
+fresh: {archive.extracted: [{name: /srv/work/a}, {source: 'salt://top.tgz'}]}
+again: {archive.extracted: [{name: /srv/work/a}, {source: 'salt://top.tgz'}]}
+local: {archive.extracted: [{name: /srv/work/b}, {source: /var/lib/parity/top.tgz}, {user: parity-olduser}, {group: parity-old}]}
+stripped: {archive.extracted: [{name: /srv/work/c}, {source: /var/lib/parity/top.tgz}, {options: '--strip-components=1'}, {enforce_toplevel: false}]}
+summed: {archive.extracted: [{name: /srv/work/e}, {source: /var/lib/parity/top.tgz}, {source_hash: 'md5=00000000000000000000000000000000'}]}
+several: {archive.extracted: [{name: /srv/work/f}, {source: /var/lib/parity/flat.tar}]}
+not several: {archive.extracted: [{name: /srv/work/f}, {source: /var/lib/parity/flat.tar}, {enforce_toplevel: false}]}
+in the way: {archive.extracted: [{name: /srv/way}, {source: /var/lib/parity/top.tgz}]}
+there: {archive.extracted: [{name: /srv/work/h}, {source: /var/lib/parity/top.tgz}, {if_missing: /etc/passwd}]}
+none: {archive.extracted: [{name: /srv/work/i}, {source: /var/lib/parity/none.tgz}]}
+unknown: {archive.extracted: [{name: /srv/work/j}, {source: /etc/passwd}]}
+no user: {archive.extracted: [{name: /srv/work/k}, {source: /var/lib/parity/top.tgz}, {user: parity-none}]}
+cached: {file.cached: [{name: 'salt://top.tgz'}]}
+not cached: {file.not_cached: [{name: 'salt://crontab'}]}
+data: {file.serialize: [{name: /srv/work/data.json}, {dataset: {b: [1, two], a: {c: null}}}, {serializer: json}]}
+yaml: {file.serialize: [{name: /srv/work/data.yaml}, {dataset: {b: [1, two], a: {c: null}}}]}
+merged: {file.serialize: [{name: /srv/work/data.yaml}, {dataset: {a: {d: 1}, e: x}}, {merge_if_exists: true}]}
+decoded: {file.decode: [{name: /srv/work/decoded}, {encoded_data: aGVsbG8=}]}
+tidied: {file.tidied: [{name: /srv/work/a/top}, {matches: ['.*txt']}]}
+pruned: {file.pruned: [{name: /srv/empty}, {recurse: true}]}
+not pruned: {file.pruned: [{name: /srv/work}]}
+grain: {grains.present: [{name: 'parity:deep'}, {value: one}]}
+grain list: {grains.list_present: [{name: parity-list}, {value: [a, b]}]}
+grain gone: {grains.absent: [{name: parity-none}]}
+grain exists: {grains.exists: [{name: os}]}
+",
+    ),
+    (
+        "repositories",
+        "
+fresh: {git.latest: [{name: /srv/git}, {target: /srv/work/g1}]}
+branch: {git.latest: [{name: /srv/git}, {target: /srv/work/g2}, {rev: other}, {branch: other}]}
+tag: {git.latest: [{name: /srv/git}, {target: /srv/work/g3}, {rev: v1}]}
+behind: {git.latest: [{name: /srv/git}, {target: /srv/behind}, {rev: main}]}
+dirty: {git.latest: [{name: /srv/git}, {target: /srv/dirty}, {rev: main}]}
+forced: {git.latest: [{name: /srv/git}, {target: /srv/dirty}, {rev: main}, {force_reset: true}]}
+no rev: {git.latest: [{name: /srv/git}, {target: /srv/work/g4}, {rev: none}]}
+no remote: {git.latest: [{name: /srv/none}, {target: /srv/work/g5}]}
+occupied: {git.latest: [{name: /srv/git}, {target: /etc}]}
+bare: {git.latest: [{name: /srv/git}, {target: /srv/work/g6}, {bare: true}]}
+cloned: {git.cloned: [{name: /srv/git}, {target: /srv/work/g7}, {branch: other}]}
+configured: {git.config_set: [{name: user.name}, {value: Some One}, {repo: /srv/behind}]}
+",
+    ),
+    (
+        "mounts",
+        "
+fresh: {mount.mounted: [{name: /srv/mnt}, {device: parity}, {fstype: tmpfs}, {mkmnt: true}, {opts: size=1m}, {config: /var/lib/parity/fstab}]}
+no place: {mount.mounted: [{name: /srv/none}, {device: parity}, {fstype: tmpfs}, {persist: false}]}
+no device: {mount.mounted: [{name: /srv/mnt2}, {device: /dev/none}, {fstype: ext4}, {mkmnt: true}, {persist: false}]}
+not now: {mount.mounted: [{name: /srv/later}, {device: later}, {fstype: tmpfs}, {mount: false}, {config: /var/lib/parity/fstab}]}
+entry: {mount.fstab_present: [{name: /dev/entry}, {fs_file: /entry}, {fs_vfstype: ext4}, {mount: false}, {config: /var/lib/parity/fstab}]}
+known: {mount.fstab_present: [{name: /dev/known}, {fs_file: /known}, {fs_vfstype: ext4}, {mount: false}, {config: /var/lib/parity/fstab}]}
+changed: {mount.fstab_present: [{name: /dev/changed}, {fs_file: /changed}, {fs_vfstype: ext4}, {fs_mntops: ro}, {mount: false}, {config: /var/lib/parity/fstab}]}
+gone: {mount.fstab_absent: [{name: /dev/gone}, {fs_file: /gone}, {config: /var/lib/parity/fstab}]}
+not there: {mount.fstab_absent: [{name: /dev/none}, {fs_file: /none}, {config: /var/lib/parity/fstab}]}
+unmounted: {mount.unmounted: [{name: /srv/old}, {persist: true}, {config: /var/lib/parity/fstab}]}
+not mounted: {mount.unmounted: [{name: /srv/none}]}
+",
+    ),
+];
+
+/// Further files of the tree.
+pub(crate) const FILES: &[(&str, &str)] = &[
+    ("crontab", "MAILTO=x\n1 2 3 4 5 /bin/whole\n"),
+    (
+        "keys.pub",
+        "# two\nssh-rsa AAAAB3NzaC1yc2EAAAADAQAC first\nno-pty ssh-rsa AAAAB3NzaC1yc2EAAAADAQAD second one\n",
+    ),
+    ("parity.key", "a key as it is\n"),
+    ("answers", "parity-file parity/d string of a file\n"),
 ];

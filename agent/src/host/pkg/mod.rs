@@ -1,6 +1,8 @@
 //! Packages of Debian and its kin: what dpkg knows and apt offers; `apt.rs` changes it, `version.rs` compares
 //! versions.
 
+pub mod hold;
+
 mod apt;
 mod version;
 

@@ -1,4 +1,8 @@
-//! `file`: paths and what they name. A further family of functions is a file here and a line in the
-//! list of `modules`.
+//! `file`: files and what they hold. A family of functions is a file here and a line in the list of `modules`.
 
+pub mod content;
+pub mod dirs;
+pub mod edits;
+pub mod links;
+pub mod owners;
 pub mod paths;

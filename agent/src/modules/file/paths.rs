@@ -72,7 +72,7 @@ pub const FUNCTIONS: &[Function] = &[
 ];
 
 /// `os.path.dirname`
-fn dirname(path: &str) -> &str {
+pub(super) fn dirname(path: &str) -> &str {
     let head = match path.rfind('/') {
         Some(at) => &path[..=at],
         None => return "",

@@ -50,7 +50,11 @@ fn dependants(chunk: &Map) -> Vec<String> {
         .iter()
         .filter_map(|key| chunk.get(*key)?.as_list())
         .flatten()
-        .filter_map(|item| item.get("file").map(python::text))
+        .filter_map(|item| match item {
+            // A bare ID counts when it happens to have the word in it.
+            Value::Str(id) => id.contains("file").then(|| id.clone()),
+            other => other.get("file").map(python::text),
+        })
         .collect()
 }
 

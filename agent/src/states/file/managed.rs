@@ -200,7 +200,7 @@ impl File<'_> {
         match owners::stats(self.path, self.follow) {
             Err(_) if self.run.args.flag("new_file_diff") => {
                 let new = contents.or(source.map(|s| s.bytes.as_slice()));
-                if let Some(text) = new.and_then(|n| difference(b"", n)) {
+                if let Some(text) = new.and_then(|n| diff::files(b"", n)) {
                     changes.insert("diff".into(), text.into());
                 }
             }
@@ -211,7 +211,7 @@ impl File<'_> {
                 let new = contents.or(source.map(|s| s.bytes.as_slice()));
                 if let Some(new) = new
                     && let Ok(old) = fs::read(self.path)
-                    && let Some(text) = difference(&old, new)
+                    && let Some(text) = diff::files(&old, new)
                 {
                     let shown = self.run.args.flag("show_changes");
                     let text = if shown {
@@ -328,7 +328,7 @@ impl File<'_> {
         let new = contents.or(source.map(|s| s.bytes.as_slice()));
         if let Some(new) = new {
             let old = fs::read(&real).unwrap_or_default();
-            if let Some(text) = difference(&old, new) {
+            if let Some(text) = diff::files(&old, new) {
                 if let Some(refused) = source.and_then(|s| self.verify(s)) {
                     return Ok(refused);
                 }
@@ -403,7 +403,7 @@ impl File<'_> {
         if new.is_some() {
             out.changes.insert("diff".into(), "New file".into());
             if self.run.args.flag("new_file_diff")
-                && let Some(text) = new.and_then(|n| difference(b"", n))
+                && let Some(text) = new.and_then(|n| diff::files(b"", n))
             {
                 out.changes.insert("diff".into(), text.into());
             }
@@ -505,19 +505,6 @@ fn passable(mode: &str) -> String {
         out |= (if part == 0 { 0 } else { part | 1 }) << shift;
     }
     format!("{out:04o}")
-}
-
-/// The change between two contents as `changes` shows it; `None` when they are equal.
-fn difference(old: &[u8], new: &[u8]) -> Option<String> {
-    if old == new {
-        return None;
-    }
-    Some(match (diff::is_text(old), diff::is_text(new)) {
-        (true, true) => diff::unified(old, new),
-        (false, false) => "Replace binary file".into(),
-        (false, true) => "Replace binary file with text file".into(),
-        (true, false) => "Replace text file with binary file".into(),
-    })
 }
 
 /// `contents` and its kin as bytes; the error is the state's comment.

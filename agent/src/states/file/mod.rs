@@ -3,6 +3,7 @@
 mod absent;
 mod append;
 mod block;
+mod cached;
 mod directory;
 mod edit;
 mod keyvalue;
@@ -13,8 +14,10 @@ mod pattern;
 mod perms;
 mod recurse;
 mod replace;
-mod source;
+mod serialize;
+pub(super) mod source;
 mod symlink;
+mod tidy;
 mod touch;
 
 use std::path::Path;
@@ -22,7 +25,8 @@ use std::path::Path;
 use salt_wire::{Map, Value};
 
 use super::{Outcome, Run, State};
-use crate::context::{Args, Error, Signature, python};
+use crate::context::{Args, Context, Error, Signature, python};
+use crate::fileclient::FileClient;
 use crate::host::perms as owners;
 
 /// The rows of `file`.
@@ -148,6 +152,42 @@ pub const STATES: &[State] = &[
         run: absent::missing,
     },
     State {
+        name: "file.serialize",
+        signature: "name, dataset=None, dataset_pillar=None, user=None, group=None, mode=None, backup='', makedirs=False, show_changes=True, create=True, merge_if_exists=False, encoding=None, encoding_errors='strict', serializer=None, serializer_opts=None, deserializer_opts=None, check_cmd=None, tmp_dir=None, tmp_ext='', **kwargs",
+        doc: "Manage a file whose content is data, as YAML or JSON.",
+        run: serialize::serialize,
+    },
+    State {
+        name: "file.decode",
+        signature: "name, encoded_data=None, contents_pillar=None, encoding_type='base64', checksum='md5'",
+        doc: "Manage a file whose content is given in base64.",
+        run: serialize::decode,
+    },
+    State {
+        name: "file.cached",
+        signature: "name, source_hash='', source_hash_name=None, skip_verify=False, saltenv='base', use_etag=False, source_hash_sig=None, signed_by_any=None, signed_by_all=None, keyring=None, gnupghome=None, sig_backend='gpg'",
+        doc: "Ensure that a file of a server is in the cache.",
+        run: cached::cached,
+    },
+    State {
+        name: "file.not_cached",
+        signature: "name, saltenv='base'",
+        doc: "Ensure that a file of a server is not in the cache.",
+        run: cached::not_cached,
+    },
+    State {
+        name: "file.tidied",
+        signature: "name, age=0, matches=None, rmdirs=False, size=0, exclude=None, full_path_match=False, followlinks=False, time_comparison='atime', age_size_logical_operator='OR', age_size_only=None, rmlinks=True, **kwargs",
+        doc: "Remove what is old or large from a directory.",
+        run: tidy::tidied,
+    },
+    State {
+        name: "file.pruned",
+        signature: "name, recurse=False, ignore_errors=False, older_than=None",
+        doc: "Remove an empty directory, with ``recurse`` the empty ones below it first.",
+        run: tidy::pruned,
+    },
+    State {
         name: "file.mod_run_check_cmd",
         signature: "name, **kwargs",
         doc: "Marks that ``check_cmd`` of ``file.managed`` is its own argument.",
@@ -177,6 +217,34 @@ fn bound(function: &str, given: Map) -> Result<Args, Error> {
     Ok(args)
 }
 
+/// One of these states called by itself, for the execution functions that do the same.
+pub(crate) fn call(ctx: &Context, function: &str, given: Map, test: bool) -> Done {
+    let state = super::find(function).ok_or_else(|| Error::NotAvailable(function.to_owned()))?;
+    let run = Run {
+        args: &bound(function, given)?,
+        test,
+        chunk: &Map::new(),
+        chunks: &[],
+        files: &FileClient::new(ctx),
+    };
+    (state.run)(ctx, &run)
+}
+
+/// Whether a pattern with these flags is found in a file.
+pub(crate) fn search(
+    path: &Path,
+    pattern: &str,
+    flags: &Value,
+    multiline: bool,
+) -> Result<bool, Error> {
+    let mut number = pattern::flags(flags)?;
+    if multiline {
+        number |= pattern::MULTILINE;
+    }
+    let regex = pattern::compile(pattern, number)?;
+    pattern::search(&regex, &edit::read(path)?)
+}
+
 fn failed(text: impl Into<String>) -> Done {
     Ok(Outcome::failed(text))
 }
@@ -197,14 +265,14 @@ fn owner(run: &Run<'_>) -> Value {
 }
 
 /// The number of an account given by name or number.
-fn uid(value: &Value) -> Option<u32> {
+pub(super) fn uid(value: &Value) -> Option<u32> {
     match value {
         Value::Int(i) => u32::try_from(*i).ok(),
         other => owners::uid_of(&python::text(other)),
     }
 }
 
-fn gid(value: &Value) -> Option<u32> {
+pub(super) fn gid(value: &Value) -> Option<u32> {
     match value {
         Value::Int(i) => u32::try_from(*i).ok(),
         other => owners::gid_of(&python::text(other)),
@@ -241,7 +309,7 @@ fn mode_bits(mode: &str) -> Option<u32> {
 }
 
 /// The environment whose files a state means.
-fn saltenv(run: &Run<'_>) -> String {
+pub(super) fn saltenv(run: &Run<'_>) -> String {
     run.chunk
         .get("saltenv")
         .or_else(|| run.chunk.get("__env__"))

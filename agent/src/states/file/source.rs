@@ -10,20 +10,36 @@ use crate::context::{Context, python};
 use crate::fileclient::url::scheme;
 use crate::fileclient::{FileHash, Listing, SaltUrl};
 use crate::host::digest;
+use crate::host::http::redacted;
 use crate::states::Run;
 
 /// Content that is to be put in place.
-pub(super) struct Source {
+pub(in crate::states) struct Source {
     /// Its bytes.
-    pub(super) bytes: Vec<u8>,
+    pub(in crate::states) bytes: Vec<u8>,
     /// The checksum that it must have, when it was given one.
-    pub(super) announced: Option<FileHash>,
+    pub(in crate::states) announced: Option<FileHash>,
     /// The address, for modes that follow it.
-    pub(super) address: String,
+    pub(in crate::states) address: String,
+}
+
+impl Source {
+    /// The content, if it has the checksum that was announced; the error names both.
+    pub(in crate::states) fn verified(self, name: &str) -> Result<Vec<u8>, String> {
+        if let Some(FileHash { hsum, hash_type }) = &self.announced {
+            let got = digest::bytes(&self.bytes, hash_type).unwrap_or_default();
+            if got != *hsum {
+                return Err(format!(
+                    "Specified {hash_type} checksum for {name} ({hsum}) does not match actual checksum ({got})"
+                ));
+            }
+        }
+        Ok(self.bytes)
+    }
 }
 
 /// The first of several sources that exists, with its checksum.
-pub(super) fn choose(
+pub(in crate::states) fn choose(
     run: &Run<'_>,
     source: &Value,
     hash: &Value,
@@ -66,8 +82,18 @@ fn exists(run: &Run<'_>, address: &str) -> Result<bool, String> {
     Ok(path.starts_with('/') && Path::new(path).exists())
 }
 
-/// Fetches, verifies and renders a source; the error is the state's comment.
-pub(super) fn fetch(
+/// Fetches, verifies and renders a source; the error is the state's comment, and tells no passwords.
+pub(in crate::states) fn fetch(
+    ctx: &Context,
+    run: &Run<'_>,
+    name: &str,
+    address: &str,
+    hash: &Value,
+) -> Result<Source, String> {
+    fetched(ctx, run, name, address, hash).map_err(|error| redacted(&error))
+}
+
+fn fetched(
     ctx: &Context,
     run: &Run<'_>,
     name: &str,
@@ -141,7 +167,7 @@ pub(super) fn fetch(
 }
 
 /// `defaults` below `context`, as templates see them.
-pub(super) fn variables(run: &Run<'_>) -> Map {
+pub(in crate::states) fn variables(run: &Run<'_>) -> Map {
     let mut names = run
         .args
         .get("defaults")
@@ -155,7 +181,7 @@ pub(super) fn variables(run: &Run<'_>) -> Map {
 }
 
 /// Renders a template; the error is the state's comment.
-pub(super) fn render(
+pub(in crate::states) fn render(
     ctx: &Context,
     run: &Run<'_>,
     text: &str,
@@ -190,7 +216,12 @@ pub(super) fn render(
 }
 
 /// A `source_hash` in any of its forms: a checksum, `type=checksum`, or a file of them.
-fn parse_hash(run: &Run<'_>, name: &str, address: &str, hash: &Value) -> Result<FileHash, String> {
+pub(in crate::states) fn parse_hash(
+    run: &Run<'_>,
+    name: &str,
+    address: &str,
+    hash: &Value,
+) -> Result<FileHash, String> {
     let text = python::text(hash);
     let invalid = || {
         format!(
