@@ -81,7 +81,9 @@ impl Writer {
         let mut entry = Entry {
             name: name.to_owned(),
             method: if meta.is_dir() { 0 } else { 8 },
-            time: (part(when.hour()) << 11) | (part(when.minute()) << 5) | (part(when.second()) / 2),
+            time: (part(when.hour()) << 11)
+                | (part(when.minute()) << 5)
+                | (part(when.second()) / 2),
             date: (year << 9) | (part(when.month()) << 5) | part(when.day()),
             crc: 0,
             packed: 0,

@@ -226,7 +226,7 @@ fn file(ctx: &Context, run: &Run<'_>) -> Done {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Outcome::failed(error)),
         },
-        Err(error) => return unable(error),
+        Err(error) => return Ok(Outcome::failed(error)),
     };
     let difference = diff::files(old.as_bytes(), &content);
     let Some(difference) = difference else {

@@ -25,7 +25,7 @@ package parity-three 1.0
 rm -rf /etc/apt/sources.list.d/* /etc/apt/preferences.d/*
 echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list
 echo 'deb [trusted=yes] file:/srv/gone ./' >/etc/apt/sources.list.d/gone.list
-printf 'deb file:/old ./\ndeb [trusted=yes] file:/srv/repo2 ./\n' >/etc/apt/sources.list.d/stale.list
+printf 'deb [trusted=yes] file:/srv/repo6 ./\ndeb [trusted=yes] file:/srv/repo5 ./\n' >/etc/apt/sources.list.d/stale.list
 rm -rf /var/lib/apt/lists/*
 for name in parity-svc parity-broken; do
     cat >/etc/init.d/$name <<'SVC'
@@ -56,7 +56,7 @@ useradd -u 4190 -g 4190 -M -s /bin/sh -c 'Old One,room,1,2' parity-olduser
 mkdir -p /srv/old && mount -t tmpfs old /srv/old
 printf '# table\n/dev/known /known ext4 defaults 0 0\n/dev/changed /changed ext4 defaults 0 0\n/dev/gone /gone ext4 ro 0 0\nold /srv/old tmpfs defaults 0 0\n' >/var/lib/parity/fstab
 # Repositories, archives and checkouts for the states that take them.
-for dir in /srv/repo2 /srv/repo3 /srv/repo4 /srv/gone; do mkdir $dir && : >$dir/Packages; done
+for dir in /srv/repo2 /srv/repo3 /srv/repo4 /srv/repo5 /srv/repo6 /srv/gone; do mkdir $dir && : >$dir/Packages; done
 mkdir -p /tmp/top/top/in /srv/way/top/link /srv/empty/a/b && cd /tmp/top
 echo one >top/one.txt && echo two >'top/in/two words' && ln -s one.txt top/link && echo three >flat
 touch -d 2020-01-01T00:00Z top/one.txt top/in/* top/in top flat

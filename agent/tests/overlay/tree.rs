@@ -72,7 +72,7 @@ absent: {file.absent: [{name: /srv/work/d}]}
 fresh: {cron.present: [{name: /bin/one}, {minute: '*/5'}, {identifier: one}, {comment: 'why and wherefore'}]}
 plain: {cron.present: [{name: /bin/two}, {hour: 3}]}
 special: {cron.present: [{name: /bin/three}, {special: '@daily'}]}
-off: {cron.present: [{name: /bin/four}, {commented: true}, {dayweek: Sun}]}
+switched off: {cron.present: [{name: /bin/four}, {commented: true}, {dayweek: Sun}]}
 kept: {cron.present: [{name: /bin/kept}]}
 replaced: {cron.present: [{name: /bin/new}, {identifier: old}]}
 other user: {cron.present: [{name: /bin/five}, {user: parity-olduser}]}
@@ -152,7 +152,7 @@ echo: {module.run: [{name: test.echo}, {text: hello}]}
 named: {module.run: [{name: test.arg}, {args: [1, two]}, {kwargs: {three: 4}}]}
 missing: {module.run: [{name: test.echo}]}
 none: {module.run: [{name: parity.none}]}
-false: {module.run: [{name: test.false}]}
+denied: {module.run: [{name: test.false}]}
 code: {module.run: [{name: cmd.run_all}, {cmd: 'exit 3'}, {python_shell: true}]}
 several: {module.run: [{test.echo: [{text: hi}]}, {'test.echo:again': [there]}, {test.ping: []}]}
 several wrong: {module.run: [{test.echo: []}, {test.false: []}]}
@@ -170,8 +170,8 @@ event: {event.send: [{name: parity/tag}, {data: {a: 1}}]}
 fresh: {pkgrepo.managed: [{name: 'deb [trusted=yes] file:/srv/repo2 ./'}, {file: /etc/apt/sources.list.d/fresh.list}]}
 known: {pkgrepo.managed: [{name: 'deb [trusted=yes] file:/srv/repo ./'}, {file: /etc/apt/sources.list}]}
 signed: {pkgrepo.managed: [{name: 'deb [signed-by=/etc/apt/keyrings/parity.gpg trusted=yes] file:/srv/repo3 ./'}, {file: /etc/apt/sources.list.d/signed.list}, {key_url: 'salt://parity.key'}, {aptkey: false}, {refresh: false}]}
-off: {pkgrepo.managed: [{name: 'deb [trusted=yes] file:/srv/repo4 ./'}, {file: /etc/apt/sources.list.d/off.list}, {disabled: true}]}
-cleaned: {pkgrepo.managed: [{name: 'deb [trusted=yes] file:/srv/repo2 ./'}, {file: /etc/apt/sources.list.d/stale.list}, {clean_file: true}]}
+switched off: {pkgrepo.managed: [{name: 'deb [trusted=yes] file:/srv/repo4 ./'}, {file: /etc/apt/sources.list.d/off.list}, {disabled: true}]}
+cleaned: {pkgrepo.managed: [{name: 'deb [trusted=yes] file:/srv/repo5 ./'}, {file: /etc/apt/sources.list.d/stale.list}, {clean_file: true}]}
 no line: {pkgrepo.managed: [{name: nonsense}, {file: /etc/apt/sources.list.d/none.list}]}
 both: {pkgrepo.managed: [{name: 'deb file:/x ./'}, {enabled: true}, {disabled: true}]}
 gone: {pkgrepo.absent: [{name: 'deb [trusted=yes] file:/srv/gone ./'}]}
