@@ -3,7 +3,8 @@
 use salt_wire::{Map, Value, map};
 
 use super::{Outcome, Run, State};
-use crate::context::{Context, Error, python};
+use crate::context::worker::Kind;
+use crate::context::{Context, Error, Signature, python};
 
 /// The rows of `module`.
 pub const STATES: &[State] = &[
@@ -73,7 +74,12 @@ impl Spec {
             .functions
             .call(ctx, "sys.argspec", &[fun.into()], &Map::new())?;
         let Some(spec) = specs.get(fun) else {
-            return Ok(Self::default());
+            // One of Salt's own, which the worker knows.
+            let found = ctx.worker.find(ctx, Kind::Functions, fun)?;
+            return Ok(found.map_or_else(
+                |_| Self::default(),
+                |spec| Self::of_signature(&spec.signature),
+            ));
         };
         let list = |key: &str| spec.get(key).and_then(Value::as_list).unwrap_or_default();
         // A single star is told as `true` where its name is not known.
@@ -88,6 +94,23 @@ impl Spec {
             varargs: name("varargs", "args"),
             kwargs: name("kwargs", "kwargs"),
         })
+    }
+
+    fn of_signature(signature: &Signature) -> Self {
+        Self {
+            args: signature
+                .params
+                .iter()
+                .map(|(name, _)| name.clone())
+                .collect(),
+            defaults: signature
+                .params
+                .iter()
+                .filter_map(|(_, default)| default.clone())
+                .collect(),
+            varargs: signature.varargs.clone(),
+            kwargs: signature.kwargs.clone(),
+        }
     }
 
     /// How many arguments have no default.
@@ -162,7 +185,7 @@ fn several(ctx: &Context, run: &Run<'_>, given: &Map) -> Done {
     let missing: Vec<_> = names
         .iter()
         .map(|n| plain(n))
-        .filter(|n| !ctx.functions.has(n))
+        .filter(|n| !ctx.functions.has(ctx, n))
         .collect();
     let mut out = Outcome {
         extra: map! { "name" => Value::from(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>()) },
@@ -171,7 +194,7 @@ fn several(ctx: &Context, run: &Run<'_>, given: &Map) -> Done {
     let tests: Vec<_> = names
         .iter()
         .map(|n| plain(n))
-        .filter(|n| run.test && ctx.functions.has(n))
+        .filter(|n| run.test && ctx.functions.has(ctx, n))
         .collect();
     if !missing.is_empty() || !tests.is_empty() {
         // Salt puts `True` where a plural belongs.
@@ -237,7 +260,7 @@ fn several(ctx: &Context, run: &Run<'_>, given: &Map) -> Done {
 /// the state's own have an `m_` in front.
 fn one(ctx: &Context, run: &Run<'_>, mut given: Map) -> Done {
     let fun = run.args.text("name")?;
-    if !ctx.functions.has(&fun) {
+    if !ctx.functions.has(ctx, &fun) {
         return Ok(Outcome::failed(format!(
             "Module function {fun} is not available"
         )));

@@ -202,8 +202,6 @@ decoded: {file.decode: [{name: /srv/work/decoded}, {encoded_data: aGVsbG8=}]}
 tidied: {file.tidied: [{name: /srv/work/a/top}, {matches: ['.*txt']}]}
 pruned: {file.pruned: [{name: /srv/empty}, {recurse: true}]}
 not pruned: {file.pruned: [{name: /srv/work}]}
-grain: {grains.present: [{name: 'parity:deep'}, {value: one}]}
-grain list: {grains.list_present: [{name: parity-list}, {value: [a, b]}]}
 grain gone: {grains.absent: [{name: parity-none}]}
 grain exists: {grains.exists: [{name: os}]}
 ",
