@@ -82,7 +82,7 @@ user=root
 file=/var/lib/parity/cron.$user
 case "$1" in
 -l) [ -e "$file" ] || { echo "no crontab for $user" >&2; exit 1; }; cat "$file" ;;
-*) cat -- "$1" >"$file.new"; grep -q REFUSED "$file.new" && { echo "bad minute" >&2; exit 1; }; mv "$file.new" "$file" ;;
+*) cat -- "$1" >"$file.new"; grep -q REFUSED "$file.new" && { rm "$file.new"; echo "bad minute" >&2; exit 1; }; mv "$file.new" "$file" ;;
 esac
 SH
 cat >/usr/local/bin/debconf-get-selections <<'SH'

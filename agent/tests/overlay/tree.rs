@@ -161,7 +161,6 @@ list: {module.run: [{args: [1]}, {name: test.arg}]}
 waits: {module.wait: [{name: test.echo}, {text: never}]}
 changes: {test.succeed_with_changes: []}
 watched: {module.wait: [{name: test.echo}, {text: now}, {watch: [{test: changes}]}]}
-event: {event.send: [{name: parity/tag}, {data: {a: 1}}]}
 ",
     ),
     (

@@ -40,10 +40,11 @@ impl Order {
         let mut line = self.line();
         self.apply_to_line(&mut line);
         line.comment.clear();
-        // Salt makes it of these three only, in this order.
+        // Salt makes it of these only, in this order; of `trusted` only where it is an argument.
         let given = std::mem::take(&mut line.options);
         for name in ["arch", "signed-by", "trusted"] {
-            let option = given.iter().find(|(n, v)| n == name && v != "no");
+            let counts = name != "trusted" || self.trusted == Some(true);
+            let option = given.iter().find(|(n, _)| n == name && counts);
             line.options.extend(option.cloned());
         }
         let file = self.file.clone().unwrap_or_else(|| LIST.to_owned());
