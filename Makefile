@@ -17,7 +17,7 @@ FLEET ?= 300
 
 .PHONY: help
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: packages $(VENVS)/3006.28/.ready $(VENVS)/3008.3/.ready ## Show the main job on two real salt-masters, in a few minutes
@@ -28,6 +28,15 @@ demo: packages $(VENVS)/3006.28/.ready $(VENVS)/3008.3/.ready ## Show the main j
 test: packages venvs fuzz ## Run every test, against real masters of three releases
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --no-fail-fast
+
+.PHONY: test-openstack
+test-openstack: packages ## Hold the sandbox against real Keystone, Nova, Neutron, Glance, Cinder and Heat (Debian 12, root)
+	CACHE=$(CACHE) tests/openstack/install.sh
+	$(CARGO) build --package salt-agent --package master-bridge
+	$(CARGO) test --package harness --test openstack --no-run
+	CACHE=$(CACHE) tests/openstack/up.sh
+	OPENSTACK_LAB_AUTH=http://127.0.0.1:5000/v3 $(CARGO) test --package harness --test openstack -- --include-ignored; \
+		status=$$?; CACHE=$(CACHE) tests/openstack/down.sh; exit $$status
 
 .PHONY: lint
 lint: packages tools ## Check format, lints, docs, dependencies and units

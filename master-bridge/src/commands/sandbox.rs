@@ -28,10 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub enum Sandbox {
     /// Start a cloud on loopback whose VMs are local agents, and print its clouds.yaml
     ///
-    /// It serves the part of Keystone, Nova, Neutron, Glance, Cinder and Heat that master-bridge uses. A VM is
-    /// a salt-agent with a folder as its disk, set up from the server's user-data; a floating IP is an address
-    /// below 127.200.0.0/24 whose open ports lead to the VM. What VMs' states change outside of their
-    /// folder they change on this machine.
+    /// It serves the part of Keystone, Nova, Neutron, Glance and Cinder that master-bridge uses. A VM is a
+    /// salt-agent with a folder as its disk, set up from the server's user-data; a floating IP is an address
+    /// in 127.200.0.0/24 whose open ports lead to the VM. What VMs' states change outside of their folder
+    /// they change on this machine.
     #[command(
         after_help = "Examples:\n  master-bridge sandbox up > clouds.yaml\n  master-bridge sandbox up --fault nova.create=ERROR@2 --fault 'neutron.*=300ms'"
     )]

@@ -1,5 +1,5 @@
-//! A cloud to try everything on: the part of Keystone, Nova, Neutron, Glance, Cinder and Heat that the
-//! bridge uses, from one process on loopback, with VMs that are local agents.
+//! A cloud to try everything on: the part of Keystone, Nova, Neutron, Glance and Cinder that the bridge
+//! uses, from one process on loopback, with VMs that are local agents. Of Heat there is only its version.
 //!
 //! ```text
 //! server (HTTP, tokens, faults) → keystone | nova | neutron | glance | cinder | heat → world

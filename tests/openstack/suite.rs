@@ -1,0 +1,39 @@
+//! One tour through the APIs, on the sandbox and on the real services: what they answer has the same status
+//! and the same form. `make test-openstack` starts the real ones; the sandbox alone is toured by `make test`.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed unwrap in a test is a failed test"
+)]
+
+mod shape;
+mod tour;
+
+use harness::{Api, Sandbox};
+use tour::Tour;
+
+/// Where `make test-openstack` says that Keystone is.
+const VARIABLE: &str = "OPENSTACK_LAB_AUTH";
+
+#[test]
+fn the_sandbox_can_be_toured_and_nothing_is_left() {
+    let sandbox = Sandbox::start(&[]);
+    let api = sandbox.login("demo");
+    // Whoever looks at security groups has one.
+    api.get("network", "/security-groups").is(200);
+    let before = sandbox.holds();
+    Tour::of(&api);
+    assert_eq!(before, sandbox.holds());
+}
+
+#[test]
+#[ignore = "make test-openstack starts the real services"]
+fn the_sandbox_answers_as_the_real_services_do() {
+    let auth = std::env::var(VARIABLE)
+        .unwrap_or_else(|_| panic!("{VARIABLE} is not set: make test-openstack"));
+    let real = Tour::of(&Api::login(&auth, "demo", "lab"));
+    let sandbox = Sandbox::start(&[]);
+    let ours = Tour::of(&sandbox.login("demo"));
+    let differences = tour::compare(&real, &ours);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
