@@ -31,9 +31,11 @@ fn the_sandbox_can_be_toured_and_nothing_is_left() {
 fn the_sandbox_answers_as_the_real_services_do() {
     let auth = std::env::var(VARIABLE)
         .unwrap_or_else(|_| panic!("{VARIABLE} is not set: make test-openstack"));
-    let real = Tour::of(&Api::login(&auth, "demo", "lab"));
+    let api = Api::login(&auth, "demo", "lab");
+    let real = Tour::of(&api);
     let sandbox = Sandbox::start(&[]);
-    let ours = Tour::of(&sandbox.login("demo"));
+    let api = sandbox.login("demo");
+    let ours = Tour::of(&api);
     let differences = tour::compare(&real, &ours);
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }

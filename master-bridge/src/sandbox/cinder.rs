@@ -144,7 +144,11 @@ fn volumes(world: &mut World, call: &Call, rest: &[&str]) -> Outcome {
         (&Method::POST, []) => {
             let asked = call.inner("volume")?.clone();
             let id = create_volume(world, call, &asked)?;
-            let made = world.one("volume", &id).map(|v| detail(call, v));
+            let mut made = world.one("volume", &id).map(|v| detail(call, v));
+            // Whose it is, Cinder tells only those who look.
+            if let Some(made) = made.as_mut().and_then(Value::as_object_mut) {
+                made.shift_remove("os-vol-tenant-attr:tenant_id");
+            }
             Ok(Answer::json(202, json!({"volume": made})))
         }
         (_, [id, rest @ ..]) => {
@@ -274,7 +278,7 @@ pub(super) fn create_volume(
         "volume_type": "file", "bootable": (!image.is_empty()).to_string(), "encrypted": false, "multiattach": false,
         "snapshot_id": asked.get("snapshot_id").filter(|_| !snapshot.is_empty()), "source_volid": asked["source_volid"],
         "metadata": asked.get("metadata").filter(|m| m.is_object()).cloned().unwrap_or_else(|| json!({})),
-        "consistencygroup_id": null, "replication_status": null, "migration_status": null,
+        "consistencygroup_id": null, "replication_status": null,
         "user_id": call.caller.user, "project_id": call.caller.project,
         "_image": asked.get("imageRef"), "_doom": Doom::note(call.doom),
     });
@@ -404,6 +408,7 @@ fn snapshots(world: &mut World, call: &Call, rest: &[&str]) -> Outcome {
         shown["size"] = s["size"].clone();
         if let Some(map) = shown.as_object_mut() {
             map.shift_remove("volume_size");
+            map.shift_remove("project_id");
         }
         shown
     };

@@ -28,8 +28,8 @@ pub(super) fn create(world: &mut World, call: &Call, asked: &Value) -> Result<Va
     let mut floating = begin(call, asked);
     let more = json!({
         "floating_ip_address": address["ip_address"], "floating_network_id": network, "router_id": null,
-        "port_id": null, "fixed_ip_address": null, "status": "DOWN", "qos_policy_id": null,
-        "port_details": null, "dns_domain": "", "dns_name": "", "port_forwardings": [],
+        "port_id": null, "fixed_ip_address": null, "status": "DOWN",
+        "port_details": null,
     });
     merge(&mut floating, more);
     if let Some(map) = floating.as_object_mut() {

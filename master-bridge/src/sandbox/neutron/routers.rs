@@ -15,7 +15,7 @@ pub(super) fn create(world: &mut World, call: &Call, asked: &Value) -> Result<Va
     let more = json!({
         "status": "ACTIVE", "admin_state_up": flag(asked, "admin_state_up").unwrap_or(true),
         "external_gateway_info": null, "routes": [], "availability_zone_hints": [], "availability_zones": ["nova"],
-        "distributed": false, "ha": false, "flavor_id": null, "enable_ndp_proxy": false,
+        "flavor_id": null,
     });
     merge(&mut router, more);
     let id = text(&router, "id").to_owned();
@@ -166,9 +166,9 @@ pub(super) fn interface(world: &mut World, call: &Call, id: &str, add: bool) -> 
         .map(|ip| ip["subnet_id"].clone())
         .collect();
     let body = json!({
-        "id": id, "tenant_id": call.caller.project, "project_id": call.caller.project,
+        "id": id, "project_id": call.caller.project,
         "port_id": port["id"], "network_id": port["network_id"],
-        "subnet_id": subnets.first(), "subnet_ids": subnets, "tags": [],
+        "subnet_id": subnets.first(), "subnet_ids": subnets,
     });
     Ok(Answer::json(200, body))
 }

@@ -154,7 +154,6 @@ fn snapshot(world: &mut World, call: &Call, id: &str, arguments: &Value) -> Outc
         "name": name, "container_format": "bare", "disk_format": "raw", "min_ram": 0, "min_disk": flavor["disk"],
         "image_type": "snapshot", "instance_uuid": id, "base_image_ref": text(&server, "_image"),
         "boot_roles": "member,reader", "owner_project_name": "demo", "user_id": call.caller.user,
-        "image_location": "snapshot", "image_state": "available",
     });
     for (key, value) in arguments["metadata"].as_object().into_iter().flatten() {
         image[key] = value.clone();
