@@ -34,8 +34,8 @@ test-openstack: packages ## Hold the sandbox against real Keystone, Nova, Neutro
 	CACHE=$(CACHE) tests/openstack/install.sh
 	$(CARGO) build --package salt-agent --package master-bridge
 	$(CARGO) test --package harness --test openstack --no-run
-	CACHE=$(CACHE) tests/openstack/up.sh
-	OPENSTACK_LAB_AUTH=http://127.0.0.1:5000/v3 $(CARGO) test --package harness --test openstack -- --include-ignored; \
+	CACHE=$(CACHE) tests/openstack/up.sh && \
+		OPENSTACK_LAB_AUTH=http://127.0.0.1:5000/v3 $(CARGO) test --package harness --test openstack -- --include-ignored; \
 		status=$$?; CACHE=$(CACHE) tests/openstack/down.sh; exit $$status
 
 .PHONY: lint
