@@ -6,14 +6,15 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    completions, keys, man, master, minions, ops, orders, remaster, remaster_all, run, sandbox,
+    bake, boot, completions, flavor, flip, image, keys, man, master, minions, ops, orders,
+    remaster, remaster_all, replace, run, sandbox, server,
 };
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done and verified · 1 failed for at least one minion · 2 wrong usage · 3 master not reachable · \
 4 not permitted · 5 nothing matched · 6 refused: not proven, or not agreed to · 7 this machine's fault";
 
-/// Work on a Salt master: prove and accept keys, run jobs, move minions to another master
+/// Work on a Salt master and its cloud: prove keys, run jobs, boot and replace VMs, move minions to another master
 #[derive(Debug, Parser)]
 #[command(name = "master-bridge", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub struct Cli {
@@ -121,6 +122,23 @@ pub enum Command {
     /// Run a cloud on this machine to try things on, with agents as VMs
     #[command(subcommand)]
     Sandbox(sandbox::Sandbox),
+    /// List and show servers, joined with what the master knows about their minions
+    #[command(subcommand)]
+    Server(server::Servers),
+    /// List the sizes that servers can have
+    #[command(subcommand)]
+    Flavor(flavor::Flavors),
+    /// List, explain and prune golden images
+    #[command(subcommand)]
+    Image(image::Images),
+    /// Make a golden image: a builder with its highstate, twice, made to forget who it is, and snapshot
+    Bake(Box<bake::Bake>),
+    /// Boot a VM that is a proven minion with its highstate before anybody uses it
+    Boot(Box<boot::Boot>),
+    /// Lead a floating address to another VM: looked at before and after, measured, undoable
+    Flip(flip::Flip),
+    /// Replace a VM by a new one without a moment when nobody serves
+    Replace(Box<replace::Replace>),
     /// Print the completion script of a shell
     Completions(completions::Completions),
     /// Write the man pages into a directory

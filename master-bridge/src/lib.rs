@@ -11,6 +11,7 @@
 //! [`output::Output`].
 
 pub mod cli;
+pub mod cloud;
 pub mod commands;
 pub mod error;
 mod fault;
@@ -24,6 +25,7 @@ pub mod salt;
 pub mod sandbox;
 mod scan;
 mod secret;
+pub mod vms;
 
 use std::process::ExitCode;
 

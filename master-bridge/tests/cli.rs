@@ -54,6 +54,13 @@ fn help_reads_well() {
         "master handover",
         "sandbox up",
         "sandbox fault",
+        "server list",
+        "flavor list",
+        "boot",
+        "replace",
+        "flip",
+        "bake",
+        "image prune",
     ] {
         let mut args: Vec<&str> = command.split(' ').collect();
         args.push("--help");
@@ -127,7 +134,13 @@ fn every_command_has_an_example_that_works() {
 
 #[test]
 fn every_command_of_the_documentation_works() {
-    for page in ["docs/move-your-fleet.md", "docs/sandbox.md", "README.md"] {
+    for page in [
+        "docs/move-your-fleet.md",
+        "docs/sandbox.md",
+        "docs/replace-a-vm.md",
+        "docs/golden-images.md",
+        "README.md",
+    ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
         let text = std::fs::read_to_string(&path).unwrap();
         // A line that ends in a backslash goes on.

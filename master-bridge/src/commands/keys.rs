@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::open;
 use crate::cli::Global;
+use crate::cloud::{Client, Selection};
 use crate::error::{Error, Kind, Result};
 use crate::output::Output;
 use crate::proof::{Expected, Sources, Verdict};
@@ -27,12 +28,12 @@ pub enum Keys {
     List(List),
     /// Compare fingerprints with what the minions' machines showed
     #[command(
-        after_help = "Example:\n  master-bridge keys prove web1 --console /var/log/web1-console.log"
+        after_help = "Examples:\n  master-bridge keys prove web1 --console /var/log/web1-console.log\n  master-bridge keys prove web1 web2 --nova"
     )]
     Prove(Prove),
     /// Accept keys whose fingerprint is proven
     #[command(
-        after_help = "Examples:\n  master-bridge keys accept web1 --finger 16:fb:…\n  master-bridge keys accept --fingers fingers.txt"
+        after_help = "Examples:\n  master-bridge keys accept web1 --finger 16:fb:…\n  master-bridge keys accept --fingers fingers.txt\n  master-bridge keys accept web1 --nova --os-cloud mycloud"
     )]
     Accept(Accept),
     /// Keep minions out: their keys are kept and refused
@@ -88,6 +89,41 @@ pub struct Prove {
     ids: Vec<String>,
     #[command(flatten)]
     sources: Sources,
+    #[command(flatten)]
+    nova: Nova,
+}
+
+/// The consoles that Nova shows.
+#[derive(Debug, Args)]
+pub struct Nova {
+    /// Read the serial console of each named minion's server through Nova; the server has the minion's id as its name
+    #[arg(long, help_heading = "Proof", requires = "ids")]
+    nova: bool,
+    #[command(flatten)]
+    cloud: Selection,
+}
+
+impl Nova {
+    /// Everything that is known about these ids.
+    async fn expected(&self, sources: &Sources, ids: &[String]) -> Result<Expected> {
+        if sources.is_empty() && !self.nova {
+            return Err(no_source());
+        }
+        let mut expected = sources.read(ids)?;
+        if self.nova {
+            let cloud = Client::connect(&self.cloud).await?;
+            for id in ids {
+                let server = cloud.server_of(id).await?;
+                let console = cloud.console(&server.id, None).await?;
+                expected.add_console(
+                    id,
+                    &console,
+                    &format!("the console of server {}", server.id),
+                )?;
+            }
+        }
+        Ok(expected)
+    }
 }
 
 /// Arguments of `keys accept`.
@@ -97,6 +133,8 @@ pub struct Accept {
     ids: Vec<String>,
     #[command(flatten)]
     sources: Sources,
+    #[command(flatten)]
+    nova: Nova,
     /// Accept without proof: whoever sent the key is trusted
     #[arg(long)]
     unproven: bool,
@@ -143,10 +181,7 @@ async fn list(args: List, global: &Global, output: &Output) -> Result<ExitCode> 
 }
 
 async fn prove(args: Prove, global: &Global, output: &Output) -> Result<ExitCode> {
-    if args.sources.is_empty() {
-        return Err(no_source());
-    }
-    let expected = args.sources.read(&args.ids)?;
+    let expected = args.nova.expected(&args.sources, &args.ids).await?;
     let ids = ids_or_expected(&args.ids, &expected);
     let mut master = open(global).await?;
     let keys = chosen(&mut master, &ids).await?;
@@ -159,10 +194,10 @@ async fn prove(args: Prove, global: &Global, output: &Output) -> Result<ExitCode
 }
 
 async fn accept(args: Accept, global: &Global, output: &Output) -> Result<ExitCode> {
-    if args.sources.is_empty() && !args.unproven {
-        return Err(no_source());
-    }
-    let expected = args.sources.read(&args.ids)?;
+    let expected = match args.unproven && args.sources.is_empty() && !args.nova.nova {
+        true => Expected::default(),
+        false => args.nova.expected(&args.sources, &args.ids).await?,
+    };
     let ids = ids_or_expected(&args.ids, &expected);
     if ids.is_empty() {
         return Err(Error::new(Kind::Usage, "name the keys to accept"));
@@ -334,7 +369,7 @@ fn refuse_bad(keys: &[Key], expected: &Expected, unproven: bool) -> Result<()> {
     if !without.is_empty() && !unproven {
         let text = format!("nothing proves the key of {}", without.join(", "));
         return Err(Error::new(Kind::Refused, text).hint(
-            "give its fingerprint with --finger, --fingers or --console; or say --unproven to trust it unseen",
+            "give its fingerprint with --finger, --fingers, --console or --nova; or say --unproven to trust it unseen",
         ));
     }
     Ok(())
@@ -342,7 +377,7 @@ fn refuse_bad(keys: &[Key], expected: &Expected, unproven: bool) -> Result<()> {
 
 fn no_source() -> Error {
     Error::new(Kind::Usage, "nothing to prove with")
-        .hint("give --finger FINGERPRINT, --fingers FILE or --console FILE")
+        .hint("give --finger FINGERPRINT, --fingers FILE, --console FILE or --nova")
 }
 
 fn show_verdicts(keys: &[Key], expected: &Expected, output: &Output) {

@@ -1,8 +1,13 @@
 //! The commands, one file each: its arguments and its `run`. One more is a file here, a `mod` line, a
 //! variant in `cli.rs` and an arm below.
 
+pub mod bake;
+pub mod boot;
 mod by_order;
 pub mod completions;
+pub mod flavor;
+pub mod flip;
+pub mod image;
 pub mod keys;
 pub mod man;
 pub mod master;
@@ -13,9 +18,13 @@ pub mod remaster;
 pub mod remaster_all;
 mod remaster_clean;
 mod remaster_status;
+pub mod replace;
 pub mod run;
 pub mod sandbox;
+pub mod server;
 mod travel;
+mod vm_shape;
+mod vm_work;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -39,6 +48,13 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode> {
         Command::Orders(command) => command.run(global, output).await,
         Command::Master(command) => command.run(global, output).await,
         Command::Sandbox(command) => command.run(global, output).await,
+        Command::Server(command) => command.run(global, output).await,
+        Command::Flavor(command) => command.run(global, output).await,
+        Command::Image(command) => command.run(global, output).await,
+        Command::Bake(command) => command.run(global, output).await,
+        Command::Boot(command) => command.run(global, output).await,
+        Command::Flip(command) => command.run(global, output).await,
+        Command::Replace(command) => command.run(global, output).await,
         Command::Completions(command) => command.run(output),
         Command::Man(command) => command.run(output),
     }

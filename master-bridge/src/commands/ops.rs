@@ -7,11 +7,13 @@ use serde_json::json;
 
 use super::patience;
 use super::travel::{Work, new_master};
+use super::vm_work::{self, ROLLING_BACK};
 use crate::cli::Global;
 use crate::error::{Error, Kind, Result};
 use crate::fleet::undo::Undo;
-use crate::journal::{Journal, OpState, Operation, Record, StepState};
+use crate::journal::{ByKind, Journal, OpState, Operation, Record, StepState};
 use crate::output::Output;
+use crate::plan::AnyPlan;
 use crate::progress::Progress;
 use crate::salt::{Local, MasterConfig};
 
@@ -27,7 +29,7 @@ pub enum Ops {
     /// Go on with an operation that was interrupted or paused
     #[command(after_help = "Example:\n  master-bridge ops resume last")]
     Resume(Resume),
-    /// Undo an operation, or one wave of it: everyone goes back to the old master
+    /// Undo an operation, or one wave of a move: everyone goes back to the old master
     #[command(
         after_help = "Examples:\n  master-bridge ops rollback last\n  master-bridge ops rollback op-20261121-101500-c0ffee --wave 'wave 2'"
     )]
@@ -76,7 +78,7 @@ impl Ops {
 }
 
 /// The state for people: a running operation that nobody works on was interrupted.
-fn state(journal: &Journal, op: &Operation) -> &'static str {
+fn state<P>(journal: &Journal, op: &Operation<P>) -> &'static str {
     if op.state == OpState::Running && !journal.is_held(&op.id) {
         "interrupted"
     } else {
@@ -88,12 +90,11 @@ fn list(journal: &Journal, output: &Output) -> Result<ExitCode> {
     let operations = journal.operations()?;
     let (mut rows, mut documents) = (Vec::new(), Vec::new());
     for op in &operations {
-        let (state, count) = (state(journal, op), op.plan.members().count());
         rows.push(vec![
             op.id.clone(),
             op.command.clone(),
-            state.into(),
-            format!("{count} to {}", op.plan.to.master),
+            state(journal, op).into(),
+            op.plan.subject(),
             time(op.begun),
             op.operator.clone(),
             op.note.clone(),
@@ -108,7 +109,7 @@ fn list(journal: &Journal, output: &Output) -> Result<ExitCode> {
                 "operation",
                 "command",
                 "state",
-                "minions",
+                "what",
                 "begun",
                 "by",
                 "note",
@@ -120,32 +121,43 @@ fn list(journal: &Journal, output: &Output) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn summary(journal: &Journal, op: &Operation) -> serde_json::Value {
-    json!({
+fn summary(journal: &Journal, op: &Operation<AnyPlan>) -> serde_json::Value {
+    let mut summary = json!({
         "id": op.id, "command": op.command, "state": state(journal, op), "note": op.note,
-        "to": op.plan.to.master, "minions": op.plan.members().count(), "hash": op.plan.hash(),
-        "begun": op.begun, "ended": op.ended, "operator": op.operator,
-    })
+        "hash": op.plan.hash(), "begun": op.begun, "ended": op.ended, "operator": op.operator,
+    });
+    match &op.plan {
+        AnyPlan::Move(plan) => {
+            summary["to"] = plan.to.master.as_str().into();
+            summary["minions"] = plan.members().count().into();
+        }
+        AnyPlan::Cloud(plan) => {
+            summary["title"] = plan.title.as_str().into();
+            summary["cloud"] = plan.cloud.as_str().into();
+        }
+    }
+    summary
 }
 
 fn show(journal: &Journal, id: &str, output: &Output) -> Result<ExitCode> {
     let op = journal.operation(id)?;
-    let steps = journal.steps(&op.id)?;
+    let steps = journal.steps_named(&op.id)?;
+    let note = if op.note.is_empty() { "" } else { ", " };
     output.data(&format!(
-        "{} ({}) to {}: {}{}",
+        "{} ({}), {}: {}{note}{}",
         op.id,
         op.command,
-        op.plan.to.master,
+        op.plan.subject(),
         state(journal, &op),
-        if op.note.is_empty() {
-            String::new()
-        } else {
-            format!(", {}", op.note)
-        },
+        op.note
     ));
-    let wave = |record: &Record| {
-        let wave = op.plan.waves.get(record.wave);
-        wave.map_or_else(|| "-".to_owned(), |w| w.name.clone())
+    // A move has waves; in a cloud each step stands for itself.
+    let wave = |record: &Record<String>| match &op.plan {
+        AnyPlan::Move(plan) => {
+            let wave = plan.waves.get(record.wave);
+            wave.map_or_else(|| "-".to_owned(), |w| w.name.clone())
+        }
+        AnyPlan::Cloud(_) => (record.wave + 1).to_string(),
     };
     let rows: Vec<_> = steps
         .iter()
@@ -165,7 +177,7 @@ fn show(journal: &Journal, id: &str, output: &Output) -> Result<ExitCode> {
             vec![
                 wave(step),
                 id.to_owned(),
-                step.action.name().into(),
+                step.action.clone(),
                 step.state.name().into(),
                 took,
                 why.trim().to_owned(),
@@ -178,19 +190,18 @@ fn show(journal: &Journal, id: &str, output: &Output) -> Result<ExitCode> {
         .iter()
         .map(|step| {
             json!({
-                "wave": wave(step), "id": step.minion, "step": step.action.name(),
+                "wave": wave(step), "id": step.minion, "step": step.action,
                 "state": step.state.name(), "reason": step.reason, "detail": step.detail,
                 "begun": step.begun, "ended": step.ended,
             })
         })
         .collect();
-    if let Some(document) = document.as_object_mut() {
-        document.insert(
-            "plan".into(),
-            serde_json::to_value(&op.plan).unwrap_or_default(),
-        );
-        document.insert("steps".into(), steps.into());
-    }
+    document["plan"] = match &op.plan {
+        AnyPlan::Move(plan) => serde_json::to_value(plan).unwrap_or_default(),
+        // Without user-data.
+        AnyPlan::Cloud(plan) => plan.document(),
+    };
+    document["steps"] = steps.into();
     output.document(&document);
     Ok(ExitCode::SUCCESS)
 }
@@ -201,7 +212,10 @@ async fn resume(
     global: &Global,
     output: &Output,
 ) -> Result<ExitCode> {
-    let op = journal.operation(&args.one.id)?;
+    let op = match journal.operation(&args.one.id)?.by_kind() {
+        ByKind::Move(op) => op,
+        ByKind::Cloud(op) => return vm_work::resume(journal, op, global, output).await,
+    };
     if !op.state.is_open() {
         let text = format!("operation {} is over: {}", op.id, op.state.name());
         return Err(Error::new(Kind::Refused, text)
@@ -234,16 +248,20 @@ async fn resume(
     work.carry_out(journal, &op, old, new).await
 }
 
-/// What an operation that is being undone notes.
-const ROLLING_BACK: &str = "rolling back";
-
 async fn rollback(
     journal: &mut Journal,
     args: &Rollback,
     global: &Global,
     output: &Output,
 ) -> Result<ExitCode> {
-    let op = journal.operation(&args.one.id)?;
+    let op = match journal.operation(&args.one.id)?.by_kind() {
+        ByKind::Move(op) => op,
+        ByKind::Cloud(op) if args.wave.is_some() => {
+            let text = format!("operation {} has no waves", op.id);
+            return Err(Error::new(Kind::Usage, text).hint("without --wave all of it is undone"));
+        }
+        ByKind::Cloud(op) => return vm_work::rollback(journal, op, global, output).await,
+    };
     let waves: Vec<usize> = match &args.wave {
         None => (0..op.plan.waves.len()).collect(),
         Some(name) => {

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Error, Kind, Result};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, AnyPlan, CloudPlan, Plan, Planned};
 pub use lock::Held;
 
 /// Another bridge may be writing.
@@ -98,7 +98,7 @@ impl StepState {
 
 /// An operation as the journal has it.
 #[derive(Debug, Clone)]
-pub struct Operation {
+pub struct Operation<P = Plan> {
     /// Its id.
     pub id: String,
     /// The command that began it.
@@ -108,8 +108,8 @@ pub struct Operation {
     /// Why it stands there.
     pub note: String,
     /// The plan.
-    pub plan: Plan,
-    /// The old master's configuration directory.
+    pub plan: P,
+    /// The old master's configuration directory; of an operation on VMs, the only master's.
     pub old_config: PathBuf,
     /// The new master's, if it could be read here.
     pub new_config: Option<PathBuf>,
@@ -133,15 +133,51 @@ impl Operation {
     }
 }
 
-/// A step as the journal has it.
+impl<P> Operation<P> {
+    /// The same with another plan.
+    fn with<Q>(self, plan: impl FnOnce(P) -> Q) -> Operation<Q> {
+        Operation {
+            id: self.id,
+            command: self.command,
+            state: self.state,
+            note: self.note,
+            plan: plan(self.plan),
+            old_config: self.old_config,
+            new_config: self.new_config,
+            operator: self.operator,
+            begun: self.begun,
+            ended: self.ended,
+        }
+    }
+}
+
+/// An operation by its kind.
+pub enum ByKind {
+    /// Minions move to another master.
+    Move(Operation),
+    /// Things are made or changed in a cloud.
+    Cloud(Operation<CloudPlan>),
+}
+
+impl Operation<AnyPlan> {
+    /// Which kind it is.
+    pub fn by_kind(self) -> ByKind {
+        match self.plan.clone() {
+            AnyPlan::Move(plan) => ByKind::Move(self.with(|_| plan)),
+            AnyPlan::Cloud(plan) => ByKind::Cloud(self.with(|_| plan)),
+        }
+    }
+}
+
+/// A step as the journal has it: of a move, unless it says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// The index of its wave.
+pub struct Record<A = Action> {
+    /// The index of its wave; in a cloud, its own place.
     pub wave: usize,
-    /// Its minion; empty for the whole wave.
+    /// Its minion, empty for the whole wave; in a cloud, its key.
     pub minion: String,
     /// What it does.
-    pub action: Action,
+    pub action: A,
     /// Where it stands.
     pub state: StepState,
     /// A reason code, a decision, or nothing.
@@ -200,22 +236,21 @@ impl Journal {
         lock::is_held(&self.path, op)
     }
 
-    /// Writes a new operation, its steps, and its hold on its minions, all or nothing.
-    pub fn begin(&mut self, op: &Operation) -> Result<()> {
-        let plan = serde_json::to_string(&op.plan).unwrap_or_default();
+    /// Writes a new operation, its steps, and its hold on its minions or servers, all or nothing.
+    pub fn begin<P: Planned>(&mut self, op: &Operation<P>) -> Result<()> {
         let failed = failure(&self.path);
         let transaction = self.connection.transaction().map_err(&failed)?;
-        for member in op.plan.members() {
+        for (place, subject) in op.plan.holds() {
             let holder: Option<String> = transaction
                 .query_row(
                     "SELECT op FROM held WHERE master = ?1 AND minion = ?2",
-                    params![op.plan.old, member.id],
+                    params![place, subject],
                     |row| row.get(0),
                 )
                 .optional()
                 .map_err(&failed)?;
             if let Some(holder) = holder {
-                let text = format!("{} belongs to the operation {holder}", member.id);
+                let text = format!("{subject} belongs to the operation {holder}");
                 return Err(Error::new(Kind::Refused, text).hint(format!(
                     "end that one first: `master-bridge ops resume {holder}` or `ops rollback {holder}`"
                 )));
@@ -223,7 +258,7 @@ impl Journal {
             transaction
                 .execute(
                     "INSERT INTO held (master, minion, op) VALUES (?1, ?2, ?3)",
-                    params![op.plan.old, member.id, op.id],
+                    params![place, subject, op.id],
                 )
                 .map_err(&failed)?;
         }
@@ -235,7 +270,7 @@ impl Journal {
                     op.id,
                     op.command,
                     OpState::Running.name(),
-                    plan,
+                    op.plan.text(),
                     op.plan.hash(),
                     op.old_config.display().to_string(),
                     op.new_config.as_ref().map(|p| p.display().to_string()),
@@ -244,11 +279,11 @@ impl Journal {
                 ],
             )
             .map_err(&failed)?;
-        for step in op.plan.steps() {
+        for (wave, minion, action) in op.plan.rows() {
             transaction
                 .execute(
                     "INSERT INTO step (op, wave, minion, action, state) VALUES (?1, ?2, ?3, ?4, ?5)",
-                    params![op.id, step.wave, step.minion, step.action.name(), StepState::Planned.name()],
+                    params![op.id, wave, minion, action, StepState::Planned.name()],
                 )
                 .map_err(&failed)?;
         }
@@ -262,6 +297,19 @@ impl Journal {
         wave: usize,
         minions: &[&str],
         action: Action,
+        state: StepState,
+        why: (&str, &str),
+    ) -> Result<()> {
+        self.mark_named(op, wave, minions, action.name(), state, why)
+    }
+
+    /// The same for a kind of step by its word.
+    pub fn mark_named(
+        &mut self,
+        op: &str,
+        wave: usize,
+        minions: &[&str],
+        action: &str,
         state: StepState,
         (reason, detail): (&str, &str),
     ) -> Result<()> {
@@ -280,7 +328,7 @@ impl Journal {
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                      ON CONFLICT (op, wave, minion, action) DO UPDATE SET
                      state = ?5, reason = ?6, detail = ?7, begun = coalesce(?8, begun), ended = ?9",
-                    params![op, wave, minion, action.name(), state.name(), reason, detail, begun, ended],
+                    params![op, wave, minion, action, state.name(), reason, detail, begun, ended],
                 )
                 .map_err(&failed)?;
         }
@@ -306,16 +354,16 @@ impl Journal {
         transaction.commit().map_err(&failed)
     }
 
-    /// Takes the minions of an operation again, to undo it.
-    pub fn retake(&mut self, op: &Operation) -> Result<()> {
-        for member in op.plan.members() {
+    /// Takes the minions or servers of an operation again, to undo it.
+    pub fn retake<P: Planned>(&mut self, op: &Operation<P>) -> Result<()> {
+        for (place, subject) in op.plan.holds() {
             let taken = self.connection.execute(
                 "INSERT INTO held (master, minion, op) VALUES (?1, ?2, ?3)
                  ON CONFLICT (master, minion) DO UPDATE SET op = op WHERE op = ?3",
-                params![op.plan.old, member.id, op.id],
+                params![place, subject, op.id],
             );
             if taken.map_err(failure(&self.path))? == 0 {
-                let text = format!("{} belongs to another operation by now", member.id);
+                let text = format!("{subject} belongs to another operation by now");
                 return Err(Error::new(Kind::Refused, text).hint("`master-bridge ops list`"));
             }
         }
@@ -323,7 +371,7 @@ impl Journal {
     }
 
     /// All operations, the latest first.
-    pub fn operations(&self) -> Result<Vec<Operation>> {
+    pub fn operations(&self) -> Result<Vec<Operation<AnyPlan>>> {
         let mut query = self
             .connection
             .prepare(&format!(
@@ -338,7 +386,7 @@ impl Journal {
     }
 
     /// One operation; `last` is the latest.
-    pub fn operation(&self, id: &str) -> Result<Operation> {
+    pub fn operation(&self, id: &str) -> Result<Operation<AnyPlan>> {
         let all = self.operations()?;
         let found = if id == "last" {
             all.into_iter().next()
@@ -361,8 +409,30 @@ impl Journal {
         Ok(records)
     }
 
-    /// The steps of an operation, in the order of the plan.
+    /// The steps of a move, in the order of the plan.
     pub fn steps(&self, op: &str) -> Result<Vec<Record>> {
+        let failed = failure(&self.path);
+        let named = self.steps_named(op)?;
+        named
+            .into_iter()
+            .map(|step| {
+                let action = word(2, Action::of(&step.action)).map_err(&failed)?;
+                Ok(Record {
+                    wave: step.wave,
+                    minion: step.minion,
+                    action,
+                    state: step.state,
+                    reason: step.reason,
+                    detail: step.detail,
+                    begun: step.begun,
+                    ended: step.ended,
+                })
+            })
+            .collect()
+    }
+
+    /// The steps of any operation, with the words of what they do.
+    pub fn steps_named(&self, op: &str) -> Result<Vec<Record<String>>> {
         let mut query = self
             .connection
             .prepare(
@@ -372,11 +442,11 @@ impl Journal {
             .map_err(failure(&self.path))?;
         let rows = query
             .query_map(params![op], |row| {
-                let (action, state): (String, String) = (row.get(2)?, row.get(3)?);
+                let state: String = row.get(3)?;
                 Ok(Record {
                     wave: row.get(0)?,
                     minion: row.get(1)?,
-                    action: word(2, Action::of(&action))?,
+                    action: row.get(2)?,
                     state: word(3, StepState::ALL.into_iter().find(|s| s.name() == state))?,
                     reason: row.get(4)?,
                     detail: row.get(5)?,
@@ -393,7 +463,7 @@ impl Journal {
 const COLUMNS: &str =
     "id, command, state, note, plan, old_config, new_config, operator, begun, ended";
 
-fn operation(row: &Row<'_>) -> rusqlite::Result<Operation> {
+fn operation(row: &Row<'_>) -> rusqlite::Result<Operation<AnyPlan>> {
     let (state, plan): (String, String) = (row.get(2)?, row.get(4)?);
     let (old, new): (String, Option<String>) = (row.get(5)?, row.get(6)?);
     Ok(Operation {

@@ -2,13 +2,20 @@
 //!
 //! `moves.rs` decides about one minion, `order.rs` and `waves.rs` say who goes when, `bucket.rs` how fast;
 //! [`Plan`] is all of it as typed steps with a hash, and `place.rs` reads from the world how far a step came.
+//!
+//! [`CloudPlan`] is the other kind of plan: steps one after the other that make, change or remove things in a
+//! cloud. Both are [`Planned`], which is all that the journal asks of a plan. Its steps are carried out in `vms/`.
 
 pub mod bucket;
 pub mod build;
+pub mod cloud;
 pub mod moves;
 pub mod order;
 pub mod place;
+pub mod planned;
 pub mod steps;
 pub mod waves;
 
+pub use cloud::{CloudPlan, CloudStep};
+pub use planned::{AnyPlan, Planned};
 pub use steps::{Action, Member, Plan, Step};

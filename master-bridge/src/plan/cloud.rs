@@ -1,0 +1,667 @@
+//! A plan of steps in a cloud, one after the other. The same world gives the same plan and the same hash.
+//!
+//! One more kind of step is a variant of [`What`] here, with its words, and an `impl Effect` in `vms/steps/`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use salt_wire::crypto::HashType;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::cloud::server::NewServer;
+
+/// A plan: what it is about, what belongs to it alone, and its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CloudPlan {
+    /// What it does, as `replace app2`.
+    pub title: String,
+    /// The cloud's name in clouds.yaml, or its Keystone's address.
+    pub cloud: String,
+    /// The project's id.
+    pub project: String,
+    /// What belongs to this operation alone while it is open: `server ID`, `floating IP ADDRESS`.
+    pub subjects: Vec<String>,
+    /// The steps.
+    pub steps: Vec<CloudStep>,
+    /// What nonces are made from. Drawn when the operation begins, so it is no part of the hash.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub seed: String,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CloudStep {
+    /// Its name in this plan; later steps call what it made by it.
+    pub key: String,
+    /// What it does.
+    pub what: What,
+}
+
+impl CloudStep {
+    /// A step of this name.
+    pub fn new(key: &str, what: What) -> Self {
+        Self {
+            key: key.to_owned(),
+            what,
+        }
+    }
+}
+
+/// Something that is there, or that an earlier step makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ref {
+    /// It has this id.
+    Id(String),
+    /// The step of this key makes it.
+    Step(String),
+}
+
+/// A port and its address that a floating address leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lead {
+    /// The port's id.
+    pub port: String,
+    /// The address of that port.
+    pub fixed_ip: String,
+}
+
+/// How a floating address is watched while it is led elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// What is asked through the floating address: `tcp:PORT`, or an `http://` URL on it.
+    pub target: String,
+    /// Milliseconds without an answer after which it is led back.
+    pub limit: u64,
+}
+
+/// The key that signs, as files: no secret is in a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signer {
+    /// The key, as `orders keygen` made it.
+    pub key: PathBuf,
+    /// Its passphrase.
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum What {
+    /// Writes the operation's id into a server's metadata, so that no other bridge touches it.
+    Claim {
+        /// The server's id.
+        server: String,
+        /// What it is in this operation.
+        role: String,
+    },
+    /// Makes a server.
+    Server {
+        /// As it is to be.
+        server: Box<NewServer>,
+        /// Its user-data; `<NONCE>` in it becomes the server's nonce.
+        user_data: String,
+    },
+    /// Waits until a server is active.
+    Active {
+        /// The server.
+        server: Ref,
+        /// Seconds.
+        within: u64,
+    },
+    /// Waits for the agent's line on the server's console.
+    Announced {
+        /// The step that makes the server.
+        server: String,
+        /// The minion id that it must have.
+        minion: String,
+        /// Seconds.
+        within: u64,
+    },
+    /// Accepts the key that the console showed.
+    Accept {
+        /// The minion.
+        minion: String,
+        /// The step that read the console.
+        announced: String,
+        /// The fingerprint of the accepted key that is set aside for it.
+        aside: Option<String>,
+        /// Seconds that the key may take to reach the master.
+        within: u64,
+    },
+    /// Waits until a minion answers.
+    Ping {
+        /// The minion.
+        minion: String,
+        /// Seconds.
+        within: u64,
+    },
+    /// Compares grains.
+    Grains {
+        /// The minion.
+        minion: String,
+        /// What they must be.
+        expect: BTreeMap<String, String>,
+    },
+    /// Runs the highstate.
+    Highstate {
+        /// The minion.
+        minion: String,
+        /// Whether a change is a failure: the proof that an earlier one did its work.
+        unchanged: bool,
+    },
+    /// Asks a minion whether its service is well.
+    Health {
+        /// The minion.
+        minion: String,
+        /// A URL that it fetches, or a function with arguments.
+        check: String,
+        /// Seconds that it may take to become well.
+        within: u64,
+    },
+    /// Takes a new floating address.
+    Allocate {
+        /// The external network's id.
+        network: String,
+    },
+    /// Leads a floating address to a server.
+    Flip {
+        /// The floating address.
+        ip: Ref,
+        /// The address itself, if it is known; for people.
+        address: Option<String>,
+        /// The server.
+        server: Ref,
+        /// Which of its addresses, if it has several.
+        fixed_ip: Option<String>,
+        /// Where it led when the plan was made.
+        before: Option<Lead>,
+        /// How it is watched.
+        probe: Option<Probe>,
+    },
+    /// Gives a floating address back that this operation took.
+    GiveBack {
+        /// The step that took it.
+        allocated: String,
+    },
+    /// Lets both servers run side by side for a while.
+    Soak {
+        /// Seconds.
+        seconds: u64,
+    },
+    /// Removes a server that was there before. This cannot be undone.
+    Retire {
+        /// Its id.
+        server: String,
+        /// Its name.
+        name: String,
+    },
+    /// Takes the operation's id from a server's metadata.
+    Release {
+        /// The server.
+        server: Ref,
+    },
+    /// Runs a function on a minion, and wants success.
+    Run {
+        /// The minion.
+        minion: String,
+        /// The function.
+        fun: String,
+        /// Its arguments.
+        args: Vec<String>,
+    },
+    /// Makes a server's disk a golden image: its agent forgets who it is, and says so on the console.
+    Generalize {
+        /// The step that made the server.
+        server: String,
+        /// The minion.
+        minion: String,
+        /// The command that does it there.
+        command: String,
+        /// Seconds.
+        within: u64,
+    },
+    /// Stops a server.
+    Stop {
+        /// The server.
+        server: Ref,
+        /// Seconds.
+        within: u64,
+    },
+    /// Snapshots a server into an image.
+    Snapshot {
+        /// The server.
+        server: Ref,
+        /// The image's name.
+        name: String,
+        /// Properties of the image.
+        properties: BTreeMap<String, String>,
+        /// Seconds.
+        within: u64,
+    },
+    /// Writes what is known about an image's making into its properties.
+    Provenance {
+        /// The step that makes the image.
+        image: String,
+        /// What is written.
+        properties: BTreeMap<String, String>,
+        /// Who signs it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signer: Option<Signer>,
+    },
+    /// Removes a server that this operation made.
+    Remove {
+        /// The step that made it.
+        server: String,
+    },
+    /// Deletes a minion's key that this operation accepted.
+    Forget {
+        /// The minion.
+        minion: String,
+        /// The step that accepted it.
+        accepted: String,
+    },
+}
+
+impl What {
+    /// The word in the journal and in documents.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Claim { .. } => "claim",
+            Self::Server { .. } => "server",
+            Self::Active { .. } => "active",
+            Self::Announced { .. } => "announced",
+            Self::Accept { .. } => "accept",
+            Self::Ping { .. } => "ping",
+            Self::Grains { .. } => "grains",
+            Self::Highstate { .. } => "highstate",
+            Self::Health { .. } => "health",
+            Self::Allocate { .. } => "allocate",
+            Self::Flip { .. } => "flip",
+            Self::GiveBack { .. } => "give-back",
+            Self::Soak { .. } => "soak",
+            Self::Retire { .. } => "retire",
+            Self::Release { .. } => "release",
+            Self::Run { .. } => "run",
+            Self::Generalize { .. } => "generalize",
+            Self::Stop { .. } => "stop",
+            Self::Snapshot { .. } => "snapshot",
+            Self::Provenance { .. } => "provenance",
+            Self::Remove { .. } => "remove",
+            Self::Forget { .. } => "forget",
+        }
+    }
+
+    /// What must hold before, what is done, how it is checked, how it is undone: for people.
+    pub fn words(&self) -> [&'static str; 4] {
+        match self {
+            Self::Claim { .. } => [
+                "no other operation holds the server",
+                "write the operation's id into its metadata",
+                "the metadata shows it",
+                "take it out again",
+            ],
+            Self::Server { .. } => [
+                "image active, flavor large enough, quota, networks, groups and keypair there",
+                "make the server",
+                "Nova shows it, with this operation's id in its metadata",
+                "remove the server",
+            ],
+            Self::Active { .. } => [
+                "the server is there",
+                "wait",
+                "ACTIVE, and no task under way",
+                "nothing to undo",
+            ],
+            Self::Announced { .. } => [
+                "the server is active",
+                "read its console",
+                "a line with its id, its nonce and a fingerprint",
+                "nothing to undo",
+            ],
+            Self::Accept { .. } => [
+                "the key that waits has the fingerprint of the console; another accepted one is the expected one",
+                "set the other key aside, accept this one",
+                "the master shows this key as accepted",
+                "delete this key, put the other one back",
+            ],
+            Self::Ping { .. } => [
+                "the key is accepted",
+                "test.ping",
+                "it returns true",
+                "nothing to undo",
+            ],
+            Self::Grains { .. } => [
+                "the minion answers",
+                "grains.item",
+                "each grain has the expected value",
+                "nothing to undo",
+            ],
+            Self::Highstate { .. } => [
+                "the minion answers",
+                "state.apply",
+                "no state failed",
+                "nothing to undo: the server is new",
+            ],
+            Self::Health { .. } => [
+                "the highstate is done",
+                "ask from inside the network",
+                "it is well",
+                "nothing to undo",
+            ],
+            Self::Allocate { .. } => [
+                "no floating address is free",
+                "take one from the external network",
+                "Neutron shows it, with this operation's id in its description",
+                "give it back",
+            ],
+            Self::Flip { .. } => [
+                "the address leads where it led when the plan was made",
+                "one update of the floating address",
+                "it leads to the port and the address, and answers within the limit",
+                "lead it back",
+            ],
+            Self::GiveBack { .. } => [
+                "the test is over",
+                "give the floating address back",
+                "Neutron does not show it any more",
+                "nothing to undo",
+            ],
+            Self::Soak { .. } => [
+                "both servers run",
+                "wait",
+                "the time is over",
+                "nothing to undo",
+            ],
+            Self::Retire { .. } => [
+                "the floating address leads to the new server",
+                "remove the old server",
+                "Nova does not show it any more",
+                "cannot be undone",
+            ],
+            Self::Release { .. } => [
+                "all is done",
+                "take the operation's id from the metadata",
+                "the metadata is free of it",
+                "nothing to undo",
+            ],
+            Self::Run { .. } => [
+                "the minion answers",
+                "run the function",
+                "it returns success",
+                "nothing to undo: the server is new",
+            ],
+            Self::Generalize { .. } => [
+                "the highstate changes nothing any more",
+                "salt-agent generalize",
+                "a clean receipt on the console",
+                "nothing to undo: the server is new",
+            ],
+            Self::Stop { .. } => [
+                "the server is active",
+                "stop it",
+                "SHUTOFF",
+                "nothing to undo: the server is new",
+            ],
+            Self::Snapshot { .. } => [
+                "the server is stopped",
+                "createImage",
+                "the image is active, and the server's task is over",
+                "remove the image",
+            ],
+            Self::Provenance { .. } => [
+                "the image is active",
+                "write its properties",
+                "Glance shows them",
+                "nothing to undo: they go with the image",
+            ],
+            Self::Remove { .. } => [
+                "it is this operation's own",
+                "remove the server",
+                "Nova does not show it any more",
+                "nothing to undo",
+            ],
+            Self::Forget { .. } => [
+                "the key is the one that was accepted",
+                "delete it on the master",
+                "the master shows no such key",
+                "nothing to undo: its server is gone",
+            ],
+        }
+    }
+
+    /// Whether what it does can be undone, once begun.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Retire { .. })
+    }
+
+    /// Who or what it is about, for people.
+    pub fn subject(&self) -> String {
+        let of = |it: &Ref| match it {
+            Ref::Id(id) => id.clone(),
+            Ref::Step(key) => format!("the {key}"),
+        };
+        match self {
+            Self::Claim { server, role } => format!("{server} ({role})"),
+            Self::Server { server, .. } => {
+                format!(
+                    "{} of flavor {} from image {}",
+                    server.name, server.flavor, server.image
+                )
+            }
+            Self::Active { server, .. } | Self::Release { server } | Self::Stop { server, .. } => {
+                of(server)
+            }
+            Self::Announced { minion, .. }
+            | Self::Ping { minion, .. }
+            | Self::Highstate {
+                minion,
+                unchanged: false,
+            }
+            | Self::Generalize { minion, .. }
+            | Self::Forget { minion, .. } => minion.clone(),
+            Self::Highstate {
+                minion,
+                unchanged: true,
+            } => format!("{minion}, without a change"),
+            Self::Accept { minion, aside, .. } => match aside {
+                Some(_) => format!("{minion}, in place of the key that is there"),
+                None => minion.clone(),
+            },
+            Self::Grains { minion, expect } => {
+                let wanted = expect.iter().map(|(name, value)| format!("{name}={value}"));
+                format!("{minion}: {}", wanted.collect::<Vec<_>>().join(" "))
+            }
+            Self::Health { minion, check, .. } => format!("{check} on {minion}"),
+            Self::Allocate { network } => format!("from {network}"),
+            Self::Flip {
+                ip,
+                address,
+                server,
+                before,
+                ..
+            } => {
+                let from = before
+                    .as_ref()
+                    .map_or("nowhere", |lead| lead.fixed_ip.as_str());
+                let shown = address.clone().unwrap_or_else(|| of(ip));
+                format!("{shown} from {from} to {}", of(server))
+            }
+            Self::GiveBack { allocated } => format!("the {allocated}"),
+            Self::Soak { seconds } => format!("{seconds} s"),
+            Self::Retire { server, name } => format!("{name} ({server})"),
+            Self::Run { minion, fun, .. } => format!("{fun} on {minion}"),
+            Self::Snapshot { name, .. } => name.clone(),
+            Self::Provenance { image, .. } => format!("the {image}"),
+            Self::Remove { server } => format!("the {server}"),
+        }
+    }
+}
+
+impl CloudPlan {
+    /// SHA-256 of the whole plan but its seed.
+    pub fn hash(&self) -> String {
+        let bare = Self {
+            seed: String::new(),
+            ..self.clone()
+        };
+        let text = serde_json::to_string(&bare).unwrap_or_default();
+        HashType::Sha256.hex(text.as_bytes())
+    }
+
+    /// The nonce of a step: known to this operation alone, and the same after a crash.
+    pub fn nonce(&self, key: &str) -> String {
+        let hex = HashType::Sha256.hex(format!("{}:{key}", self.seed).as_bytes());
+        // A letter first: all digits would be a number to YAML.
+        std::iter::once('n')
+            .chain(hex.chars().filter(|c| *c != ':'))
+            .take(32)
+            .collect()
+    }
+
+    /// What differs from an earlier plan, a line each: the world has moved.
+    pub fn differences(&self, before: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if (&self.title, &self.cloud, &self.project)
+            != (&before.title, &before.cloud, &before.project)
+        {
+            lines.push(format!(
+                "it is \"{}\" in {}, and was \"{}\" in {}",
+                self.title, self.cloud, before.title, before.cloud
+            ));
+        }
+        let keys: Vec<&str> = self.steps.iter().map(|s| s.key.as_str()).collect();
+        for then in &before.steps {
+            if !keys.contains(&then.key.as_str()) {
+                lines.push(format!("{}: is no step any more", then.key));
+            }
+        }
+        for now in &self.steps {
+            match before.steps.iter().find(|s| s.key == now.key) {
+                None => lines.push(format!("{}: is a new step", now.key)),
+                Some(then) if then != now => {
+                    lines.push(format!(
+                        "{}: {}",
+                        now.key,
+                        what_differs(&then.what, &now.what)
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        lines
+    }
+
+    /// The document of `--dry-run`. User-data may hold secrets: only its hash and size are shown.
+    pub fn document(&self) -> Value {
+        let steps: Vec<Value> = self
+            .steps
+            .iter()
+            .map(|step| {
+                let [before, effect, check, inverse] = step.what.words();
+                json!({
+                    "key": step.key, "step": step.what.name(), "subject": step.what.subject(),
+                    "precondition": before, "effect": effect, "check": check, "inverse": inverse,
+                    "detail": shown(&step.what),
+                })
+            })
+            .collect();
+        json!({
+            "hash": self.hash(), "title": self.title, "cloud": self.cloud, "project": self.project,
+            "subjects": self.subjects, "steps": steps,
+        })
+    }
+}
+
+/// A step's parameters without what may be secret.
+fn shown(what: &What) -> Value {
+    let mut value = serde_json::to_value(what).unwrap_or_default();
+    if let Some(data) = value.get_mut("user_data")
+        && let Some(text) = data.as_str()
+    {
+        *data = json!({"sha256": HashType::Sha256.hex(text.as_bytes()), "bytes": text.len()});
+    }
+    value
+}
+
+fn what_differs(then: &What, now: &What) -> String {
+    let (then, now) = (shown(then), shown(now));
+    let changed: Vec<String> = now
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, value)| then.get(name.as_str()) != Some(*value))
+        .map(|(name, value)| {
+            format!(
+                "{name} was {}, is {value}",
+                then.get(name.as_str()).unwrap_or(&Value::Null)
+            )
+        })
+        .collect();
+    changed.join(", ")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn plan(steps: Vec<CloudStep>) -> CloudPlan {
+        CloudPlan {
+            title: "boot a".into(),
+            cloud: "c".into(),
+            project: "p".into(),
+            subjects: vec!["server a".into()],
+            steps,
+            seed: String::new(),
+        }
+    }
+
+    fn server(user_data: &str) -> CloudStep {
+        let server = Box::new(crate::cloud::server::tests::new_server());
+        CloudStep::new(
+            "server",
+            What::Server {
+                server,
+                user_data: user_data.into(),
+            },
+        )
+    }
+
+    #[test]
+    fn the_hash_follows_the_world_but_not_the_seed() {
+        let mut one = plan(vec![server("x")]);
+        let hash = one.hash();
+        one.seed = "s".into();
+        assert_eq!(one.hash(), hash);
+        assert_ne!(plan(vec![server("y")]).hash(), hash);
+        assert_ne!(one.nonce("server"), one.nonce("other"));
+        assert_eq!(one.nonce("server").len(), 32);
+    }
+
+    #[test]
+    fn secrets_in_user_data_are_not_shown() {
+        let document = plan(vec![server("password: hunter2")]).document();
+        assert!(!document.to_string().contains("hunter2"));
+        assert_eq!(document["steps"][0]["detail"]["user_data"]["bytes"], 17);
+    }
+
+    #[test]
+    fn what_moved_is_named() {
+        let soak = |seconds| CloudStep::new("soak", What::Soak { seconds });
+        let before = plan(vec![soak(5), server("x")]);
+        let now = plan(vec![soak(6)]);
+        assert_eq!(
+            now.differences(&before),
+            ["server: is no step any more", "soak: seconds was 5, is 6"]
+        );
+    }
+
+    #[test]
+    fn a_plan_comes_back_from_the_journal() {
+        let one = plan(vec![server("x")]);
+        let text = serde_json::to_string(&one).unwrap();
+        let back: super::super::AnyPlan = serde_json::from_str(&text).unwrap();
+        assert!(matches!(back, super::super::AnyPlan::Cloud(plan) if plan == one));
+    }
+}

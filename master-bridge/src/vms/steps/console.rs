@@ -1,0 +1,199 @@
+//! The proof of a new server's key: its agent's line on the serial console, which Nova alone can show us.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::super::World;
+use crate::error::{Error, Kind, Result};
+use crate::output::json_of;
+use crate::progress::short;
+use crate::proof::Announcement;
+use crate::salt::{Job, job};
+
+/// Between two looks; the console of a busy host is not cheap.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Waits for a line with this server's nonce. A line with another nonce is of another boot, or a forgery.
+pub(super) async fn announced(
+    world: &mut World<'_>,
+    key: &str,
+    server: &str,
+    minion: &str,
+    within: Duration,
+) -> Result<Value> {
+    let id = world.made(server, "id")?;
+    let nonce = world.plan.nonce(server);
+    let (start, mut seen) = (Instant::now(), String::new());
+    loop {
+        match world.cloud.console(&id, None).await {
+            Ok(console) => {
+                let said = console
+                    .lines()
+                    .rev()
+                    .filter_map(Announcement::of)
+                    .find(|s| s.nonce == nonce);
+                match said {
+                    Some(said) if said.id != minion => {
+                        let text = format!(
+                            "the agent on server {id} calls itself {}, not {minion}",
+                            said.id
+                        );
+                        return Err(Error::new(Kind::Refused, text)
+                            .hint("does the image bring an id of its own in /etc/salt/minion_id or minion.d?"));
+                    }
+                    Some(said) => {
+                        world
+                            .progress
+                            .at(key, &format!("{} {}", said.fingerprint, said.state));
+                        return Ok(json!({"fingerprint": said.fingerprint.to_string(), "id": id}));
+                    }
+                    None => seen = console,
+                }
+            }
+            // The console of a server that just became active may not be there yet.
+            Err(fault)
+                if fault.is_transient() || fault.is_not_found() || fault.status == Some(409) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+        if start.elapsed() >= within {
+            return Err(silent(&id, within, &seen));
+        }
+        if let Some(server) = world.cloud.server(&id).await?
+            && server.status == "ERROR"
+        {
+            // Nova's own words end the wait.
+            world
+                .cloud
+                .wait_server(&id, "ACTIVE", Duration::ZERO, &mut |_| {})
+                .await?;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Starts the agent's own command beside the agent, which it stops, and waits for its receipt on the console.
+pub(super) async fn generalize(
+    world: &mut World<'_>,
+    server: &str,
+    minion: &str,
+    command: &str,
+    within: Duration,
+) -> Result<Value> {
+    let id = world.made(server, "id")?;
+    let start = Instant::now();
+    // After a crash it may be done already, and nobody answers any more.
+    if let Some(done) = receipt(&world.cloud.console(&id, None).await?) {
+        return done;
+    }
+    let mut job = Job::for_ids(&[minion], "cmd.run_all");
+    job.args = vec![command.into()];
+    job.kwargs = salt_wire::map! {"python_shell" => false};
+    let patience = world.patience;
+    let outcome = job::run(world.salt()?, &job, patience, &mut |_| {}).await?;
+    if let Some(answer) = outcome.of(minion) {
+        let code = answer.value.get("retcode").map(json_of).unwrap_or_default();
+        if !answer.is_good() || (code != 0 && !code.is_null()) {
+            let mut error = Error::new(Kind::Failed, format!("{minion} did not begin `{command}`"))
+                .hint("the agent in the image must know `generalize`; --generalize names another command");
+            error.causes = vec![json_of(&answer.value).to_string()];
+            return Err(error);
+        }
+    }
+    loop {
+        if let Ok(console) = world.cloud.console(&id, None).await
+            && let Some(done) = receipt(&console)
+        {
+            return done;
+        }
+        if start.elapsed() >= within {
+            let text = format!(
+                "no receipt on the console of server {id} within {}",
+                short(within)
+            );
+            return Err(Error::new(Kind::Failed, text)
+                .hint("`salt-agent generalize --check` on the machine says what is left"));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The receipt's line, once it is there: its digest, or that the disk is not clean.
+fn receipt(console: &str) -> Option<Result<Value>> {
+    let line = console
+        .lines()
+        .rev()
+        .find_map(|l| l.split_once("salt-agent: generalized "))?
+        .1;
+    let field = |name: &str| {
+        line.split_whitespace()
+            .find_map(|w| w.strip_prefix(name)?.strip_prefix('='))
+    };
+    let digest = field("digest").unwrap_or_default();
+    if field("clean") == Some("true") {
+        return Some(Ok(json!({"digest": digest, "clean": true})));
+    }
+    let text =
+        "the disk is not clean: something of the machine, or what looks like a secret, is left";
+    Some(Err(Error::new(Kind::Refused, text).hint(
+        "`salt-agent generalize --check` on the machine names it; --keep-failed leaves the builder to look at",
+    )))
+}
+
+fn silent(id: &str, within: Duration, console: &str) -> Error {
+    let text = format!(
+        "no agent announced itself on the console of server {id} within {}",
+        short(within)
+    );
+    let other = Announcement::last(console);
+    let hint = match (&other, console.trim().is_empty()) {
+        (Some(_), _) => {
+            "an agent is there with another nonce: did the server get this user-data (cloud-init, config drive)?"
+        }
+        (None, true) => "the console is empty: does the image's kernel have console=ttyS0?",
+        (None, false) => {
+            "is salt-agent in the image and does cloud-init run? The agent writes to agent:console, /dev/ttyS0 by itself"
+        }
+    };
+    let mut error = Error::new(Kind::Failed, text).hint(hint);
+    let last: Vec<&str> = console
+        .lines()
+        .map(str::trim_end)
+        .filter(|l| !l.is_empty())
+        .collect();
+    let from = last.len().saturating_sub(5);
+    error.causes = last[from..]
+        .iter()
+        .map(|line| format!("console: {line}"))
+        .collect();
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_is_read_and_one_that_is_not_clean_refused() {
+        let line =
+            |clean| format!("[1.0] salt-agent: generalized clean={clean} digest=ab\r\nlogin:");
+        assert!(receipt("nothing").is_none());
+        assert_eq!(receipt(&line("true")).unwrap().unwrap()["digest"], "ab");
+        assert_eq!(
+            receipt(&line("false")).unwrap().unwrap_err().kind,
+            Kind::Refused
+        );
+    }
+
+    #[test]
+    fn a_silent_console_says_what_it_did_say() {
+        let error = silent("i", Duration::from_secs(60), "a\n\nb\r\n");
+        assert_eq!(error.causes, ["console: a", "console: b"]);
+        assert!(
+            silent("i", Duration::ZERO, " ")
+                .hint
+                .unwrap()
+                .contains("ttyS0")
+        );
+    }
+}

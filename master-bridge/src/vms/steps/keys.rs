@@ -1,0 +1,172 @@
+//! A new minion's key: accepted because the console proved it, and taken back.
+
+use std::time::{Duration, Instant};
+
+use salt_wire::crypto::{Fingerprint, HashType, PublicKey};
+use serde_json::{Value, json};
+
+use super::super::World;
+use crate::error::{Error, Kind, Result};
+use crate::progress::short;
+use crate::salt::keys::{Action, Key, KeyState, act, all};
+
+const PAUSE: Duration = Duration::from_millis(500);
+
+async fn of(world: &mut World<'_>, minion: &str) -> Result<Vec<Key>> {
+    let mut keys = all(world.salt()?).await?;
+    keys.retain(|k| k.id == minion);
+    Ok(keys)
+}
+
+fn proven(world: &World<'_>, announced: &str) -> Result<Fingerprint> {
+    let text = world.made(announced, "fingerprint")?;
+    text.parse().map_err(|e| {
+        Error::new(
+            Kind::Local,
+            format!("{text} in the journal is no fingerprint"),
+        )
+        .because(&e)
+    })
+}
+
+fn holds(keys: &[Key], finger: &Fingerprint, state: KeyState) -> bool {
+    keys.iter()
+        .any(|k| k.state == state && k.fingerprint().as_ref() == Some(finger))
+}
+
+pub(super) async fn find(
+    world: &mut World<'_>,
+    minion: &str,
+    announced: &str,
+) -> Result<Option<Value>> {
+    let Ok(finger) = proven(world, announced) else {
+        // The console was never read, so nothing was accepted.
+        return Ok(None);
+    };
+    let keys = of(world, minion).await?;
+    let there = holds(&keys, &finger, KeyState::Accepted);
+    Ok(there.then(|| json!({"fingerprint": finger.to_string()})))
+}
+
+/// Waits for the key that was proven, and accepts it. An accepted key of another fingerprint is set aside only if
+/// the plan names it: then it is deleted, so that the master changes its session key, and the proven one put there.
+pub(super) async fn accept(
+    world: &mut World<'_>,
+    minion: &str,
+    announced: &str,
+    aside: Option<&str>,
+    within: Duration,
+) -> Result<Value> {
+    let finger = proven(world, announced)?;
+    let aside = aside.map(public).transpose()?;
+    let aside = aside.map(|key| key.fingerprint(HashType::Sha256));
+    let (start, mut seen) = (Instant::now(), Vec::new());
+    loop {
+        let keys = of(world, minion).await?;
+        if holds(&keys, &finger, KeyState::Accepted) {
+            return Ok(json!({"fingerprint": finger.to_string()}));
+        }
+        let accepted = keys.iter().find(|k| k.state == KeyState::Accepted);
+        if let Some(other) = accepted.filter(|k| aside.is_none() || k.fingerprint() != aside) {
+            let text = format!(
+                "{minion} has an accepted key already, of another fingerprint: {}",
+                other.shown()
+            );
+            return Err(Error::new(Kind::Refused, text).hint(format!(
+                "is another machine called {minion}? If it is gone: `master-bridge keys delete {minion}`; to take its place: `master-bridge replace {minion}`"
+            )));
+        }
+        let ours = keys
+            .iter()
+            .find(|k| k.fingerprint().as_ref() == Some(&finger));
+        if let Some(ours) = ours {
+            let old: Vec<&Key> = accepted.into_iter().collect();
+            let salt = world.salt()?;
+            if old.is_empty() {
+                act(salt, Action::Accept, &[ours]).await?;
+            } else {
+                // Deleted, not overwritten: the old machine must not hear the new one's jobs.
+                act(salt, Action::Delete, &old).await?;
+                salt.install_key(ours).await?;
+            }
+            continue;
+        }
+        seen = if keys.is_empty() { seen } else { keys };
+        if start.elapsed() >= within {
+            return Err(missing(minion, &finger, &seen, within));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn missing(minion: &str, finger: &Fingerprint, seen: &[Key], within: Duration) -> Error {
+    let text = format!(
+        "the key of {minion} that the console showed ({finger}) has not reached the master within {}",
+        short(within)
+    );
+    let waiting: Vec<&Key> = seen
+        .iter()
+        .filter(|k| k.state != KeyState::Accepted)
+        .collect();
+    let mut error = Error::new(Kind::Failed, text).hint(if waiting.is_empty() {
+        "does the VM reach the master's ports 4505 and 4506 (security groups, routes, name)?"
+    } else {
+        "another key came under this id: somebody else claims to be it, and was not let in"
+    });
+    error.causes = waiting
+        .iter()
+        .map(|k| format!("{} {} waits with {}", k.id, k.state.name(), k.shown()))
+        .collect();
+    error
+}
+
+pub(super) async fn unaccept(
+    world: &mut World<'_>,
+    minion: &str,
+    aside: Option<&str>,
+    made: Option<&Value>,
+) -> Result<()> {
+    let finger = made.and_then(|m| m.get("fingerprint")?.as_str()?.parse::<Fingerprint>().ok());
+    let keys = of(world, minion).await?;
+    let ours: Vec<&Key> = keys
+        .iter()
+        .filter(|k| finger.is_some() && k.fingerprint() == finger)
+        .collect();
+    if !ours.is_empty() {
+        act(world.salt()?, Action::Delete, &ours).await?;
+    }
+    let Some(pem) = aside else {
+        return Ok(());
+    };
+    let key = public(pem)?;
+    if !holds(
+        &keys,
+        &key.fingerprint(HashType::Sha256),
+        KeyState::Accepted,
+    ) {
+        let back = Key {
+            id: minion.to_owned(),
+            state: KeyState::Accepted,
+            key: Some(key),
+        };
+        world.salt()?.install_key(&back).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the key that was accepted, whatever state it is in by now.
+pub(super) async fn forget(world: &mut World<'_>, minion: &str, accepted: &str) -> Result<Value> {
+    let made = world.made.get(accepted).cloned();
+    unaccept(world, minion, None, made.as_ref()).await?;
+    Ok(Value::Null)
+}
+
+fn public(pem: &str) -> Result<PublicKey> {
+    PublicKey::from_pem(pem).map_err(|e| {
+        Error::new(
+            Kind::Local,
+            "the key set aside in the journal cannot be read",
+        )
+        .because(&e)
+    })
+}

@@ -1,0 +1,168 @@
+//! The effects: each found, applied, undone. A step that only waits or looks has nothing to find or to undo.
+
+mod address;
+mod console;
+mod image;
+mod keys;
+mod minion;
+mod probe;
+mod server;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::World;
+use crate::error::Result;
+use crate::plan::CloudStep;
+use crate::plan::cloud::What;
+
+/// Did it happen before we were interrupted? What it made, then.
+pub(super) async fn find(world: &mut World<'_>, step: &CloudStep) -> Result<Option<Value>> {
+    match &step.what {
+        What::Claim { server, .. } => server::find_claim(world, server).await,
+        What::Server { .. } => server::find(world, &step.key).await,
+        What::Accept {
+            announced, minion, ..
+        } => keys::find(world, minion, announced).await,
+        What::Allocate { .. } => address::find(world, &step.key).await,
+        What::Flip { .. } => address::find_flip(world, &step.what).await,
+        What::Retire { server, .. } => server::find_retired(world, server).await,
+        What::Snapshot { name, .. } => image::find(world, &step.key, name).await,
+        What::Active { .. }
+        | What::Announced { .. }
+        | What::Ping { .. }
+        | What::Grains { .. }
+        | What::Highstate { .. }
+        | What::Health { .. }
+        | What::Soak { .. }
+        | What::Release { .. }
+        | What::Run { .. }
+        | What::GiveBack { .. }
+        | What::Generalize { .. }
+        | What::Stop { .. }
+        | What::Provenance { .. }
+        | What::Remove { .. }
+        | What::Forget { .. } => Ok(None),
+    }
+}
+
+/// Does it, and checks that it is done. Says what it made.
+pub(super) async fn apply(world: &mut World<'_>, step: &CloudStep) -> Result<Value> {
+    let seconds = Duration::from_secs;
+    match &step.what {
+        What::Claim { server, role } => server::claim(world, server, role).await,
+        What::Server { server, user_data } => {
+            server::make(world, &step.key, server, user_data).await
+        }
+        What::Active { server, within } => {
+            server::active(world, &step.key, server, seconds(*within)).await
+        }
+        What::Announced {
+            server,
+            minion,
+            within,
+        } => console::announced(world, &step.key, server, minion, seconds(*within)).await,
+        What::Accept {
+            minion,
+            announced,
+            aside,
+            within,
+        } => keys::accept(world, minion, announced, aside.as_deref(), seconds(*within)).await,
+        What::Ping { minion, within } => minion::ping(world, minion, seconds(*within)).await,
+        What::Grains { minion, expect } => minion::grains(world, minion, expect).await,
+        What::Highstate { minion, unchanged } => {
+            minion::highstate(world, &step.key, minion, *unchanged).await
+        }
+        What::Health {
+            minion,
+            check,
+            within,
+        } => minion::health(world, minion, check, seconds(*within)).await,
+        What::Run { minion, fun, args } => minion::run(world, minion, fun, args).await,
+        What::Allocate { network } => address::allocate(world, &step.key, network).await,
+        What::Flip { .. } => address::flip(world, &step.key, &step.what).await,
+        What::GiveBack { allocated } => {
+            let made = world.made.get(allocated).cloned();
+            address::give_back(world, made.as_ref()).await?;
+            Ok(Value::Null)
+        }
+        What::Generalize {
+            server,
+            minion,
+            command,
+            within,
+        } => console::generalize(world, server, minion, command, seconds(*within)).await,
+        What::Soak { seconds: time } => {
+            tokio::time::sleep(seconds(*time)).await;
+            Ok(Value::Null)
+        }
+        What::Retire { server, .. } => server::retire(world, &step.key, server).await,
+        What::Release { server } => server::release(world, server).await,
+        What::Stop { server, within } => {
+            server::stop(world, &step.key, server, seconds(*within)).await
+        }
+        What::Snapshot {
+            server,
+            name,
+            properties,
+            within,
+        } => {
+            image::snapshot(
+                world,
+                &step.key,
+                server,
+                (name, properties),
+                seconds(*within),
+            )
+            .await
+        }
+        What::Provenance {
+            image,
+            properties,
+            signer,
+        } => image::provenance(world, image, properties, signer.as_ref()).await,
+        What::Remove { server } => server::remove(world, server).await,
+        What::Forget { minion, accepted } => keys::forget(world, minion, accepted).await,
+    }
+}
+
+/// Undoes it; `made` is what it made, as far as is known.
+pub(super) async fn undo(
+    world: &mut World<'_>,
+    step: &CloudStep,
+    made: Option<&Value>,
+) -> Result<()> {
+    match &step.what {
+        What::Claim { server, .. } => server::unclaim(world, server).await,
+        What::Server { .. } => server::unmake(world, made).await,
+        What::Accept { minion, aside, .. } => {
+            keys::unaccept(world, minion, aside.as_deref(), made).await
+        }
+        What::Allocate { .. } => address::give_back(world, made).await,
+        What::Flip { .. } => address::flip_back(world, &step.what, made).await,
+        What::Snapshot { .. } => image::unmake(world, made).await,
+        What::Active { .. }
+        | What::Announced { .. }
+        | What::Ping { .. }
+        | What::Grains { .. }
+        | What::Highstate { .. }
+        | What::Health { .. }
+        | What::Soak { .. }
+        | What::Retire { .. }
+        | What::Release { .. }
+        | What::Run { .. }
+        | What::GiveBack { .. }
+        | What::Generalize { .. }
+        | What::Stop { .. }
+        | What::Provenance { .. }
+        | What::Remove { .. }
+        | What::Forget { .. } => Ok(()),
+    }
+}
+
+/// Tells the progress of one step.
+fn tell(world: &World<'_>, key: &str) -> impl FnMut(&str) {
+    let progress = world.progress;
+    move |word: &str| progress.at(key, word)
+}
