@@ -109,12 +109,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_names_the_last_word() {
-        let late = until("server a", Duration::ZERO, &mut |_| {}, || async {
+        let mut tell = |_: &str| {};
+        let late = until("server a", Duration::ZERO, &mut tell, || async {
             Ok(Look::<()>::NotYet("BUILD".into()))
         });
         let late = late.await.unwrap_err();
         assert_eq!(late.message, "server a: not there after 0.0 s, but BUILD");
-        let never = until("a", Duration::from_secs(9), &mut |_| {}, || async {
+        let never = until("a", Duration::from_secs(9), &mut tell, || async {
             Ok(Look::<()>::Never(Error::new(Kind::Failed, "ERROR")))
         });
         assert_eq!(never.await.unwrap_err().message, "ERROR");
@@ -123,7 +124,8 @@ mod tests {
     #[tokio::test]
     async fn gone_for_good_is_found_out() {
         let mut looks = 0;
-        let error = until("a", Duration::from_secs(9), &mut |_| {}, || {
+        let mut tell = |_: &str| {};
+        let error = until("a", Duration::from_secs(9), &mut tell, || {
             looks += 1;
             async { Err::<Look<()>, _>(gone()) }
         });

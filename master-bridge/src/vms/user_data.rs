@@ -91,11 +91,9 @@ fn dump(value: &Value) -> Result<String> {
 fn fill(value: &mut Value, facts: &Facts) {
     match value {
         Value::Str(text) => {
-            if text.contains('<') {
-                *text = text
-                    .replace("<MASTER>", &quoted(&facts.master))
-                    .replace("<FINGER>", &quoted(&facts.finger));
-            }
+            *text = text
+                .replace("<MASTER>", &quoted(&facts.master))
+                .replace("<FINGER>", &quoted(&facts.finger));
         }
         Value::List(items) => items.iter_mut().for_each(|item| fill(item, facts)),
         Value::Map(entries) => entries.values_mut().for_each(|item| fill(item, facts)),

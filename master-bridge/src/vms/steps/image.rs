@@ -17,17 +17,6 @@ use crate::vms::provenance::{SIGNATURE, SIGNED_BY, signed_text};
 /// The property that names the operation and step which made an image.
 const MADE_BY: &str = "bridge_operation";
 
-pub(super) async fn find(world: &mut World<'_>, key: &str, name: &str) -> Result<Option<Value>> {
-    let mark = world.mark(key);
-    let all = world.cloud.images().await?;
-    let found = all.into_iter().find(|image| {
-        image.name.as_deref() == Some(name)
-            && image.property(MADE_BY) == Some(&mark)
-            && image.status == "active"
-    });
-    Ok(found.map(|image| json!({"id": image.id})))
-}
-
 /// The image that an interrupted snapshot left behind, in whatever state.
 async fn half_made(world: &World<'_>, key: &str) -> Result<Option<String>> {
     let mark = world.mark(key);
@@ -71,9 +60,15 @@ pub(super) async fn snapshot(
     }))
 }
 
-pub(super) async fn unmake(world: &mut World<'_>, made: Option<&Value>) -> Result<()> {
-    if let Some(id) = made.and_then(|made| made.get("id")?.as_str()) {
-        world.cloud.delete_image(id).await?;
+/// Removes it, half made or whole.
+pub(super) async fn unmake(world: &mut World<'_>, key: &str, made: Option<&Value>) -> Result<()> {
+    let known = made.and_then(|made| made.get("id")?.as_str());
+    let id = match known {
+        Some(id) => Some(id.to_owned()),
+        None => half_made(world, key).await?,
+    };
+    if let Some(id) = id {
+        world.cloud.delete_image(&id).await?;
     }
     Ok(())
 }

@@ -44,8 +44,23 @@ pub(super) async fn find(
         return Ok(None);
     };
     let keys = of(world, minion).await?;
-    let there = holds(&keys, &finger, KeyState::Accepted);
-    Ok(there.then(|| json!({"fingerprint": finger.to_string()})))
+    if !holds(&keys, &finger, KeyState::Accepted) {
+        return Ok(None);
+    }
+    tidy(world, &keys, &finger).await?;
+    Ok(Some(json!({"fingerprint": finger.to_string()})))
+}
+
+/// A key that came while another was accepted lies among the denied ones too: nobody needs it there.
+async fn tidy(world: &mut World<'_>, keys: &[Key], finger: &Fingerprint) -> Result<()> {
+    let twice: Vec<&Key> = keys
+        .iter()
+        .filter(|k| k.state != KeyState::Accepted && k.fingerprint().as_ref() == Some(finger))
+        .collect();
+    if twice.is_empty() {
+        return Ok(());
+    }
+    act(world.salt()?, Action::Delete, &twice).await
 }
 
 /// Waits for the key that was proven, and accepts it. An accepted key of another fingerprint is set aside only if
@@ -64,6 +79,7 @@ pub(super) async fn accept(
     loop {
         let keys = of(world, minion).await?;
         if holds(&keys, &finger, KeyState::Accepted) {
+            tidy(world, &keys, &finger).await?;
             return Ok(json!({"fingerprint": finger.to_string()}));
         }
         let accepted = keys.iter().find(|k| k.state == KeyState::Accepted);

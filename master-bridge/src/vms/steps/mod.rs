@@ -28,8 +28,9 @@ pub(super) async fn find(world: &mut World<'_>, step: &CloudStep) -> Result<Opti
         What::Allocate { .. } => address::find(world, &step.key).await,
         What::Flip { .. } => address::find_flip(world, &step.what).await,
         What::Retire { server, .. } => server::find_retired(world, server).await,
-        What::Snapshot { name, .. } => image::find(world, &step.key, name).await,
-        What::Active { .. }
+        // A snapshot finds its half-made image by itself, and waits for it.
+        What::Snapshot { .. }
+        | What::Active { .. }
         | What::Announced { .. }
         | What::Ping { .. }
         | What::Grains { .. }
@@ -141,7 +142,7 @@ pub(super) async fn undo(
         }
         What::Allocate { .. } => address::give_back(world, made).await,
         What::Flip { .. } => address::flip_back(world, &step.what, made).await,
-        What::Snapshot { .. } => image::unmake(world, made).await,
+        What::Snapshot { .. } => image::unmake(world, &step.key, made).await,
         What::Active { .. }
         | What::Announced { .. }
         | What::Ping { .. }

@@ -179,10 +179,11 @@ impl Prober {
 /// What lasts until now is counted until now.
 pub(super) fn blackout(samples: &[Sample], from: Instant, now: Instant) -> Duration {
     let before = samples.iter().rev().find(|(at, ok)| *ok && *at <= from);
-    let mut last = before.map_or(from, |(at, _)| *at);
+    let begin = before.map_or(from, |(at, _)| *at);
+    let mut last = begin;
     let mut longest = Duration::ZERO;
     let mut silent = false;
-    for (at, ok) in samples.iter().filter(|(at, _)| *at > last) {
+    for (at, ok) in samples.iter().filter(|(at, _)| *at > begin) {
         if *ok {
             if silent {
                 longest = longest.max(at.saturating_duration_since(last));

@@ -284,10 +284,7 @@ fn a_bake_that_is_stopped_anywhere_ends_right() {
 fn a_replacement_that_is_stopped_anywhere_ends_right() {
     let fake = old_world();
     let (changes, after) = whole(replace(), &fake);
-    assert!(
-        !after.contains("bridge-op") && after.contains("owner"),
-        "{after}"
-    );
+    assert!(!after.contains("bridge-"), "{after}");
     {
         let state = fake.state();
         assert_eq!(state.servers.len(), 1);

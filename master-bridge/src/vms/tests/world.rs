@@ -21,8 +21,7 @@ doUe/vADYb/JOXxTQb7XomL+sSZcHf7ZqvVCyqChaHqRYmri6U0yTDni84ErzwOz
 KKtpw8SPq1t3dw1mforLWT8YLGPCyetNGyb41JBVTsLdz1omhni0xaoY+m+62Rcg
 K+KJSKYc5Z0QuT0f8TF4SlVWECpURZf2CZEQqFsuZJ3ouEtvxEYhV1rOT0UxgxL2
 9wIDAQAB
------END PUBLIC KEY-----
-";
+-----END PUBLIC KEY-----";
 /// Of the first server that is made; the cloud cannot tell machines apart by more.
 pub(super) const GREEN: &str = "-----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA9T7dKvhDNF9hXi5lHytk
@@ -32,8 +31,7 @@ OXi9nhl7+87aa6REeeSkjJgm3ycSv3JrwzvzF5h7y0qE+59ROW4Y1CbQ3XikXWt+
 bDAVnD3S0ogPkgW+S0hSFtSB/2zwbhOJRgS6ESPPz899mK/NLTwoRHD8RIsNOS01
 br43QxJRUckucPfoPoTmiaBWWwSShXV+cfjLCIc18g+q5tSrqtKLuuLsFhkv7Z87
 9QIDAQAB
------END PUBLIC KEY-----
-";
+-----END PUBLIC KEY-----";
 
 /// When the fuse blows: before the effect of the call, or between the effect and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
