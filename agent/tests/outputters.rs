@@ -2,11 +2,16 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
     reason = "a failed unwrap in a test is a failed test"
 )]
 
+#[path = "../../tests/harness/venv.rs"]
+mod venv;
+
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use salt_agent::output::color::Colors;
@@ -41,7 +46,9 @@ struct Case {
 
 #[test]
 fn every_outputter_prints_what_salts_prints() {
-    let Some(python) = python() else { return };
+    let Some(python) = venv::program("3008.3", "python") else {
+        return;
+    };
     let cases = cases();
     let asked: Vec<_> = cases
         .iter()
@@ -81,7 +88,7 @@ fn every_outputter_prints_what_salts_prints() {
     );
 }
 
-fn ask(python: &PathBuf, cases: &str) -> Vec<serde_json::Value> {
+fn ask(python: &Path, cases: &str) -> Vec<serde_json::Value> {
     let mut child = Command::new(python)
         .args(["-W", "ignore", "-c", SALTS])
         .stdin(Stdio::piped())
@@ -95,26 +102,6 @@ fn ask(python: &PathBuf, cases: &str) -> Vec<serde_json::Value> {
     writer.join().unwrap();
     assert!(output.status.success());
     serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// The interpreter of Salt's newest venv.
-fn python() -> Option<PathBuf> {
-    let venvs = std::env::var("SALT_AGENT_VENVS").unwrap_or_else(|_| {
-        let home = std::env::var("HOME").unwrap_or_default();
-        format!("{home}/.cache/salt-agent/venv")
-    });
-    let python = PathBuf::from(venvs).join("3008.3/bin/python");
-    if python.exists() {
-        return Some(python);
-    }
-    assert!(
-        std::env::var("CI").is_err(),
-        "no Salt at {}",
-        python.display()
-    );
-    let note = format!("skipped: no Salt at {}\n", python.display());
-    std::io::stderr().write_all(note.as_bytes()).unwrap();
-    None
 }
 
 fn cases() -> Vec<Case> {

@@ -2,12 +2,15 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::print_stderr,
     clippy::panic,
     reason = "a failed unwrap in a test is a failed test"
 )]
 
 mod oracle;
+#[path = "../../tests/harness/venv.rs"]
+mod venv;
 
 use std::sync::Arc;
 
@@ -71,7 +74,7 @@ fn salt_3006_agrees() {
 }
 
 fn agree(release: &str, seed: u64) {
-    let Some(python) = oracle::python(release) else {
+    let Some(python) = venv::program(release, "python") else {
         return;
     };
     let mut random = Random::new(seed);

@@ -330,7 +330,7 @@ impl<'a> Lexer<'a> {
         }
         let Some(&op) = OPERATORS.iter().find(|op| rest.starts_with(**op)) else {
             // A lone `!` or a quote that never closes ends here too.
-            let shown = crate::value::repr::quote(&first.to_string());
+            let shown = crate::python::quote(&first.to_string());
             let at = self.source[..self.at].chars().count();
             return Err(Error::syntax(
                 format!("unexpected char {shown} at {at}"),

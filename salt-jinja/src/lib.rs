@@ -24,6 +24,7 @@ mod lexer;
 mod methods;
 mod options;
 mod parser;
+pub mod python;
 mod tests;
 mod value;
 

@@ -9,8 +9,11 @@
     reason = "a failed unwrap in a test is a failed test, and a skipped one says why"
 )]
 
+#[path = "../../tests/harness/venv.rs"]
+mod venv;
+
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -19,32 +22,10 @@ use salt_wire::{Map, Value, map};
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
 
-/// Python with Salt in it; `None` where there is none, which only a developer's machine may lack.
-fn python() -> Option<PathBuf> {
-    let venvs = std::env::var_os("SALT_AGENT_VENVS").map_or_else(
-        || {
-            PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
-                .join(".cache/salt-agent/venv")
-        },
-        PathBuf::from,
-    );
-    let python = venvs.join("3008.3/bin/python");
-    if python.exists() {
-        return Some(python);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "no Salt at {}",
-        python.display()
-    );
-    eprintln!("skipped: no Salt at {}", python.display());
-    None
-}
-
 /// Salt's answers, one a template.
 fn oracle(templates: &[String]) -> Option<Vec<serde_json::Value>> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle.py");
-    let mut child = Command::new(python()?)
+    let mut child = Command::new(venv::program("3008.3", "python")?)
         .args([
             script,
             &format!("{CORPUS}/context.json"),

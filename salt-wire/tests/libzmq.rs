@@ -2,8 +2,13 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
     reason = "a failed unwrap in a test is a failed test"
 )]
+
+#[path = "../../tests/harness/venv.rs"]
+mod venv;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -60,26 +65,11 @@ impl Drop for Peer {
 }
 
 /// Every Salt venv's libzmq; on a laptop without any, none.
-#[expect(clippy::print_stdout, reason = "says why nothing was tested")]
 fn pythons() -> Vec<PathBuf> {
-    let venvs = std::env::var_os("SALT_AGENT_VENVS").map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/salt-agent/venv"),
-        PathBuf::from,
-    );
-    let found: Vec<_> = ["3008.3", "3007.15", "3006.28"]
+    ["3008.3", "3007.15", "3006.28"]
         .iter()
-        .map(|release| venvs.join(release).join("bin/python"))
-        .filter(|python| python.exists())
-        .collect();
-    if found.is_empty() {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "no Salt venv in {}",
-            venvs.display()
-        );
-        println!("skipped: no Salt venv in {}", venvs.display());
-    }
-    found
+        .filter_map(|release| venv::program(release, "python"))
+        .collect()
 }
 
 fn spawn(python: &PathBuf, script: &str) -> Peer {

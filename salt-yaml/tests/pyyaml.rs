@@ -8,39 +8,19 @@
     reason = "a failed unwrap in a test is a failed test, and a skipped one says why"
 )]
 
+#[path = "../../tests/harness/venv.rs"]
+mod venv;
+
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use salt_wire::Value;
 use salt_yaml::{DumpOptions, ErrorKind, Flow};
 
-/// Python with Salt in it; `None` where there is none, which only a developer's machine may lack.
-fn python() -> Option<PathBuf> {
-    let venvs = std::env::var_os("SALT_AGENT_VENVS").map_or_else(
-        || {
-            PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
-                .join(".cache/salt-agent/venv")
-        },
-        PathBuf::from,
-    );
-    let python = venvs.join("3008.3/bin/python");
-    if python.exists() {
-        return Some(python);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "no Salt at {}",
-        python.display()
-    );
-    eprintln!("skipped: no Salt at {}", python.display());
-    None
-}
-
 /// Salt's answers, one line a text.
 fn oracle(mode: &str, texts: &[String]) -> Option<Vec<String>> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle.py");
-    let mut child = Command::new(python()?)
+    let mut child = Command::new(venv::program("3008.3", "python")?)
         .args([script, mode])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -56,7 +56,7 @@ fn big_state() -> String {
 }
 
 /// What one subject came to, in the order of the report.
-type Figures = [(&'static str, &'static str, f64, f64); 7];
+type Figures = [(&'static str, &'static str, f64, f64); 8];
 
 fn measure(subject: &mut Subject, events: &Events, client: &mut Client) -> Figures {
     println!("measuring {}", subject.name());
@@ -75,6 +75,7 @@ fn measure(subject: &mut Subject, events: &Events, client: &mut Client) -> Figur
             took
         })
         .collect();
+    let answers = answer_times(&id, events);
     let idle = subject.idle(Duration::from_secs(20));
     let states: Vec<_> = (0..STATE_RUNS)
         .map(|_| subject.state_run(client, FILES))
@@ -84,11 +85,29 @@ fn measure(subject: &mut Subject, events: &Events, client: &mut Client) -> Figur
         ("memory at rest", "MiB", 12.0, idle.mebibytes),
         ("start to ready", "ms", 10.0, median(starts)),
         ("test.ping round trip", "ms", 5.0, median(pings)),
+        ("of it, the minion's part", "ms", 5.0, median(answers)),
         ("stop", "ms", 20.0, median(stops)),
         ("CPU at rest", "ms/s", 1.0, idle.cpu_ms_per_second),
         ("installed size", "MiB", 15.0, subject.installed_mebibytes()),
         ("state of 300 files", "ms", 8.0, median(states)),
     ]
+}
+
+/// From each job's publication to its return, as the master's bus had them: what no minion can change is left out.
+fn answer_times(id: &str, events: &Events) -> Vec<Duration> {
+    let all = events.all();
+    let published = |jid: &str| {
+        let tag = format!("salt/job/{jid}/new");
+        all.iter().find(|e| e.tag == tag).map(|e| e.at)
+    };
+    let suffix = format!("/ret/{id}");
+    let returned = all.iter().filter(|e| e.data["fun"] == "test.ping");
+    returned
+        .filter_map(|e| {
+            let jid = e.tag.strip_prefix("salt/job/")?.strip_suffix(&suffix)?;
+            Some(e.at.saturating_duration_since(published(jid)?))
+        })
+        .collect()
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {
@@ -99,7 +118,7 @@ fn median(mut times: Vec<Duration>) -> f64 {
 fn report(minion: &Figures, agent: &Figures) {
     println!();
     println!(
-        "{:<22}{:>14}{:>14}  {:>8}  target",
+        "{:<28}{:>14}{:>14}  {:>8}  target",
         "median", "salt-minion", "salt-agent", "ratio"
     );
     for (m, a) in minion.iter().zip(agent) {
@@ -112,7 +131,7 @@ fn report(minion: &Figures, agent: &Figures) {
         };
         let ratio = row.minion / row.agent.max(0.001);
         println!(
-            "{:<22}{:>14.1}{:>14.1}  {:>7.1}x  {} {}",
+            "{:<28}{:>14.1}{:>14.1}  {:>7.1}x  {} {}",
             format!("{} ({})", row.what, row.unit),
             row.minion,
             row.agent,

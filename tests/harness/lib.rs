@@ -28,6 +28,7 @@ pub mod parity;
 mod process;
 mod release;
 mod sandbox;
+mod venv;
 mod wait;
 
 pub use address::{Address, next_address};

@@ -37,7 +37,7 @@ fn keys_signatures_and_messages_are_read_by_salt() {
     let key = PrivateKey::generate(2048, rng).unwrap();
     write("minion.pem", key.to_pem().unwrap().as_bytes());
     write("minion.pub", key.public().file_pem().as_bytes());
-    write("tok", &key.tok(rng).unwrap());
+    write("tok", key.tok(rng).unwrap());
     for algo in SigAlgo::ALL {
         write(algo.name(), &key.sign(algo, b"message", rng).unwrap());
     }

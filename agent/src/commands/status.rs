@@ -83,8 +83,9 @@ fn text(report: &StatusReport, paint: Paint) -> String {
             } else {
                 paint.red("failed")
             };
+            let how = if run.test { " (test)" } else { "" };
             format!(
-                "  highstate {word} at {}: {} succeeded ({} changed), {} failed",
+                "  highstate {word}{how} at {}: {} succeeded ({} changed), {} failed",
                 run.finished, run.succeeded, run.changed, run.failed
             )
         }

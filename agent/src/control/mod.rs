@@ -13,7 +13,7 @@ mod server;
 use salt_wire::{Map, Value};
 
 pub use client::{ControlError, ask, status};
-pub use report::{HighstateReport, JobReport, MasterReport, SpoolReport, StatusReport};
+pub use report::{JobReport, MasterReport, SpoolReport, StatusReport};
 pub use server::{Server, serve};
 
 /// Longest request in bytes.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::highstate::last::LastHighstate;
+
 /// All of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -23,7 +25,7 @@ pub struct StatusReport {
     /// Returns that no master has taken yet.
     pub spool: SpoolReport,
     /// The last highstate.
-    pub highstate: Option<HighstateReport>,
+    pub highstate: Option<LastHighstate>,
     /// State of a remaster, `steady` when there is none.
     pub remaster: String,
     /// What an operator should know besides: ignored options, limits that were hit.
@@ -84,22 +86,4 @@ pub struct SpoolReport {
     pub reason: Option<String>,
     /// The reason in a sentence.
     pub detail: Option<String>,
-}
-
-/// A highstate's end.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct HighstateReport {
-    /// Its job.
-    pub jid: String,
-    /// When it ended, RFC 3339.
-    pub finished: String,
-    /// Whether every state succeeded.
-    pub success: bool,
-    /// States that succeeded.
-    pub succeeded: u64,
-    /// States that failed.
-    pub failed: u64,
-    /// States that changed something.
-    pub changed: u64,
 }

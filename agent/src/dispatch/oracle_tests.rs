@@ -1,6 +1,5 @@
 //! Our functions beside Salt's own: the same call, the same answer, the same words for a failure.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use salt_wire::{Map, Value, map};
@@ -14,6 +13,13 @@ use crate::testing;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 #[allow(clippy::print_stderr, reason = "it says why it skips")]
 mod oracle;
+#[path = "../../../tests/harness/venv.rs"]
+#[allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "it says why it skips"
+)]
+mod venv;
 
 /// Calls as `Minion._thread_return` does.
 const SALT: &str = r#"
@@ -422,7 +428,7 @@ impl crate::returns::load::Docs for NoDocs {
 
 #[test]
 fn functions_answer_as_salts() {
-    let Some(python) = oracle::python("3008.3") else {
+    let Some(python) = venv::program("3008.3", "python") else {
         return;
     };
     let cases = cases();
@@ -430,7 +436,7 @@ fn functions_answer_as_salts() {
         "config" => CONFIG, "pillar" => PILLAR,
         "cases" => Value::List(cases.iter().map(|(fun, arg)| Value::List(vec![(*fun).into(), Value::List(arg.clone())])).collect()),
     };
-    let answer = oracle::ask(&PathBuf::from(&python), SALT, &request.into());
+    let answer = oracle::ask(&python, SALT, &request.into());
     let dir = tempfile::tempdir().unwrap();
     let mut opts = salt_yaml::load_config(CONFIG)
         .unwrap()

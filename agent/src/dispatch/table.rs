@@ -62,6 +62,8 @@ pub struct Running {
     pub publication: Publication,
     /// Its stop signal.
     pub cancel: Cancel,
+    /// When it began.
+    since: SystemTime,
     /// When it is stopped, at the latest.
     pub deadline: Option<Instant>,
     claimed: AtomicBool,
@@ -191,6 +193,7 @@ impl Jobs {
             number: state.number,
             publication,
             cancel: Cancel::new(),
+            since: SystemTime::now(),
             deadline: limit.and_then(|l| Instant::now().checked_add(l)),
             claimed: AtomicBool::new(false),
         });
@@ -240,25 +243,30 @@ impl Jobs {
 
     /// Loads of the running jobs, each with `pid`; then those that wait, with `queued` and `queue_type`.
     pub fn list(&self) -> Vec<Map> {
+        self.timed().into_iter().map(|(load, _)| load).collect()
+    }
+
+    /// The same, each with the time when it began to run or to wait.
+    pub fn timed(&self) -> Vec<(Map, SystemTime)> {
         let state = self.state();
         let pid = std::process::id();
-        let mut list: Vec<Map> = state
+        let mut list: Vec<_> = state
             .running
             .values()
-            .map(|r| with_pid(&r.publication.load, pid.into()))
+            .map(|r| (with_pid(&r.publication.load, pid.into()), r.since))
             .collect();
-        list.extend(
-            state
-                .queued
-                .iter()
-                .map(|q| as_queued(q.publication.load.clone(), "job_queue")),
-        );
+        list.extend(state.queued.iter().map(|q| {
+            let load = as_queued(q.publication.load.clone(), "job_queue");
+            (load, queued_at(&q.path))
+        }));
         drop(state);
         list.extend(
             queue_files(&self.state_queue_dir)
                 .into_iter()
-                .filter_map(|path| read_map(&path))
-                .map(|load| as_queued(load, "state_queue")),
+                .filter_map(|path| {
+                    let load = as_queued(read_map(&path)?, "state_queue");
+                    Some((load, queued_at(&path)))
+                }),
         );
         list
     }
@@ -455,6 +463,15 @@ fn as_queued(load: Map, kind: &str) -> Map {
     data.insert("queued".into(), true.into());
     data.insert("queue_type".into(), kind.into());
     data
+}
+
+/// When a job began to wait: its queue file's name says it, in microseconds.
+fn queued_at(path: &Path) -> SystemTime {
+    let name = path.file_name().and_then(|n| n.to_str());
+    let micros = name
+        .and_then(|n| n.strip_prefix("queued_")?.split('_').next()?.parse().ok())
+        .unwrap_or_default();
+    UNIX_EPOCH + Duration::from_micros(micros)
 }
 
 /// Queue files, the oldest first: their names begin with the time.

@@ -14,6 +14,7 @@ mod compile;
 mod conditions;
 mod extend;
 mod graph;
+pub mod last;
 mod listen;
 mod low;
 mod native;

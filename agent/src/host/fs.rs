@@ -112,9 +112,12 @@ impl Pending {
         &self.temporary
     }
 
-    /// Puts the complete file in place.
+    /// Puts the complete file in place. An old file is there or the new one, even after a power cut; where there was
+    /// none, nothing waits for the disk: a state run of hundreds of new files would do little else.
     pub fn commit(mut self) -> io::Result<()> {
-        self.file.sync_all()?;
+        if fs::symlink_metadata(&self.path).is_ok() {
+            self.file.sync_all()?;
+        }
         fs::rename(&self.temporary, &self.path)?;
         self.kept = true;
         Ok(())

@@ -357,7 +357,7 @@ fn findup(ctx: &Context, args: &Args) -> Result {
         &[Listing::Files, Listing::Dirs],
     )?;
     let start = args.opt_text("startpath")?.unwrap_or_default();
-    let mut at = super::file::paths::normpath(&start);
+    let mut at = python::normpath(&start);
     if start.is_empty() {
         at.clear();
     } else if !all.contains(&at) {

@@ -278,7 +278,12 @@ impl Driver {
         let handshake = match self.now.handshake.take() {
             Some(handshake) => handshake,
             None => match self.terms().await {
-                Ok(terms) => Handshake::new(terms, &mut OsRandom),
+                Ok(terms) => {
+                    // The first request needs it; it is made while the master thinks.
+                    let key = terms.key.clone();
+                    tokio::task::spawn_blocking(move || key.tok(&mut OsRandom).is_ok());
+                    Handshake::new(terms, &mut OsRandom)
+                }
                 Err(trouble) => return Event::Failed(trouble),
             },
         };

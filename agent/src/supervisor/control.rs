@@ -10,6 +10,7 @@ use super::Daemon;
 use super::links::Link;
 use crate::context::Minion;
 use crate::control::{self, JobReport, MasterReport, SpoolReport, StatusReport};
+use crate::highstate::last::LastHighstate;
 use crate::returns::Spool;
 
 /// Answers for the daemon.
@@ -19,7 +20,7 @@ impl control::Daemon for Control {
     fn status(&self) -> StatusReport {
         let daemon = &self.0;
         let settings = daemon.settings();
-        let loads = daemon.dispatcher.jobs().list();
+        let jobs = daemon.dispatcher.jobs().timed();
         StatusReport {
             id: settings.id.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -32,11 +33,11 @@ impl control::Daemon for Control {
                 .iter()
                 .map(|(n, l)| master(n, l))
                 .collect(),
-            jobs: loads.iter().map(job).collect(),
+            jobs: jobs.iter().map(|(load, since)| job(load, *since)).collect(),
             spool: spool(daemon.dispatcher.spool()),
+            highstate: LastHighstate::read(&settings.cachedir),
             remaster: daemon.remaster(),
             warnings: daemon.warnings(),
-            ..StatusReport::default()
         }
     }
 
@@ -58,14 +59,13 @@ fn fingerprint(daemon: &Daemon, hash: HashType) -> String {
 
 fn master(name: &str, link: &Link) -> MasterReport {
     let status = link.status.borrow().clone();
-    let since = SystemTime::now().duration_since(status.since);
     MasterReport {
         address: name.to_owned(),
         state: status.state.name().to_owned(),
         reason: status.trouble.as_ref().map(|t| t.reason.code().to_owned()),
         detail: status.trouble.as_ref().map(|t| t.detail.clone()),
         fingerprint: status.fingerprint.as_ref().map(ToString::to_string),
-        since: since.map_or(0, |d| d.as_secs()),
+        since: seconds_since(status.since),
         auth_version: status.version.map(|v| v.number().into()),
     }
 }
@@ -73,9 +73,7 @@ fn master(name: &str, link: &Link) -> MasterReport {
 /// The words are as stable as those of sessions.
 fn spool(spool: &Spool) -> SpoolReport {
     let stats = spool.stats();
-    let age = spool
-        .oldest()
-        .map(|since| SystemTime::now().duration_since(since));
+    let age = spool.oldest().map_or(0, seconds_since);
     let complaint = spool.complaint();
     let (reason, detail) = match (stats.in_memory, complaint) {
         (0, None) => (None, None),
@@ -90,7 +88,7 @@ fn spool(spool: &Spool) -> SpoolReport {
     SpoolReport {
         entries: stats.waiting as u64,
         bytes: stats.bytes,
-        oldest: age.and_then(Result::ok).map_or(0, |age| age.as_secs()),
+        oldest: age,
         dropped: stats.dropped_full + stats.dropped_old + stats.dropped_broken,
         in_memory: stats.in_memory as u64,
         parked: stats.parked as u64,
@@ -99,7 +97,13 @@ fn spool(spool: &Spool) -> SpoolReport {
     }
 }
 
-fn job(load: &Map) -> JobReport {
+/// Zero where the clock went back.
+fn seconds_since(time: SystemTime) -> u64 {
+    let age = SystemTime::now().duration_since(time);
+    age.map_or(0, |age| age.as_secs())
+}
+
+fn job(load: &Map, since: SystemTime) -> JobReport {
     let text = |key: &str| {
         load.get(key)
             .and_then(Value::as_str)
@@ -118,6 +122,6 @@ fn job(load: &Map) -> JobReport {
         jid: text("jid"),
         fun,
         state: if queued { "queued" } else { "running" }.to_owned(),
-        since: 0,
+        since: seconds_since(since),
     }
 }

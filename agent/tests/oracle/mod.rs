@@ -6,31 +6,6 @@ use std::process::{Command, Stdio};
 
 use salt_wire::Value;
 
-/// The Python of a release's virtual environment. Missing it is an error in CI and a skipped test elsewhere.
-pub(crate) fn python(release: &str) -> Option<PathBuf> {
-    let venvs = std::env::var_os("SALT_AGENT_VENVS").map_or_else(
-        || {
-            PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
-                .join(".cache/salt-agent/venv")
-        },
-        PathBuf::from,
-    );
-    let python = venvs.join(release).join("bin/python");
-    if python.exists() {
-        return Some(python);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{} is missing: run `make test`, which installs it",
-        python.display()
-    );
-    eprintln!(
-        "skipped: {} is missing; `make test` installs it",
-        python.display()
-    );
-    None
-}
-
 /// Runs `script` in that Python with `input` on its standard input; what it prints is the answer. Both are msgpack.
 pub(crate) fn ask(python: &PathBuf, script: &str, input: &Value) -> Value {
     let mut child = Command::new(python)

@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
     let_underscore_drop,
@@ -10,11 +11,13 @@
 )]
 
 mod tree;
+#[path = "../../../tests/harness/venv.rs"]
+mod venv;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value as Json, json};
@@ -34,19 +37,6 @@ fn missing(why: &str) -> bool {
     );
     eprintln!("skipped: {why}");
     true
-}
-
-/// Python of the newest release that the environments have.
-fn python() -> Option<PathBuf> {
-    let venvs = std::env::var_os("SALT_AGENT_VENVS").map_or_else(
-        || {
-            let home = std::env::var_os("HOME").unwrap_or_default();
-            Path::new(&home).join(".cache/salt-agent/venv")
-        },
-        PathBuf::from,
-    );
-    let python = venvs.join("3008.3/bin/python");
-    python.exists().then_some(python)
 }
 
 /// Runs a script in a copy of the machine; what it leaves in `out` stays.
@@ -215,8 +205,7 @@ fn what_root_does_to_a_machine() {
     if !nix_is_root() && missing("this needs root, for name spaces and an overlay") {
         return;
     }
-    let Some(python) = python() else {
-        missing("no Salt 3008.3: run `make test` once, it installs it");
+    let Some(python) = venv::program("3008.3", "python") else {
         return;
     };
     if !Path::new("/usr/bin/dpkg-query").exists() && missing("no Debian here") {

@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
     let_underscore_drop,
@@ -14,6 +15,8 @@ mod cases;
 mod edits;
 mod oracle;
 mod ours;
+#[path = "../../../tests/harness/venv.rs"]
+mod venv;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value as Json, json};
+
+use crate::venv;
 
 /// A Python with Salt in it.
 pub struct Oracle {
@@ -14,31 +16,9 @@ pub struct Oracle {
     output: BufReader<ChildStdout>,
 }
 
-/// The environments with real Salt; `None` on a machine without, which is only allowed outside of CI.
-fn python() -> Option<PathBuf> {
-    let venvs = std::env::var_os("SALT_AGENT_VENVS").map_or_else(
-        || {
-            let home = std::env::var_os("HOME").unwrap_or_default();
-            Path::new(&home).join(".cache/salt-agent/venv")
-        },
-        PathBuf::from,
-    );
-    let python = venvs.join("3008.3/bin/python");
-    if python.exists() {
-        return Some(python);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{} is missing: `make test` builds it",
-        python.display()
-    );
-    eprintln!("skipped: {} is missing", python.display());
-    None
-}
-
 impl Oracle {
     pub fn start() -> Option<Self> {
-        let mut child = Command::new(python()?)
+        let mut child = Command::new(venv::program("3008.3", "python")?)
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/oracle.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

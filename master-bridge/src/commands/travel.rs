@@ -12,7 +12,8 @@ use super::by_order::{self, ByOrder, Via};
 use super::{nothing_matched, open, patience};
 use crate::cli::Global;
 use crate::error::{Error, Kind, Result};
-use crate::fleet::journey::{End, Journey, Outcome, Stop};
+use crate::fleet::ends::{End, Outcome, Stop};
+use crate::fleet::journey::Journey;
 use crate::fleet::look::{View, look};
 use crate::fleet::{Destination, Goal, master_finger};
 use crate::journal::{Journal, OpState, Operation, millis, new_id};
@@ -223,7 +224,7 @@ impl Work<'_> {
             Ok(outcome) => outcome,
             Err(error) => {
                 // What was done until here is told all the same.
-                let ends = crate::fleet::journey::ends(&journal.steps(&op.id)?);
+                let ends = crate::fleet::ends::ends(&journal.steps(&op.id)?);
                 let stop = Some(Stop::Paused(format!("interrupted: {error}")));
                 report(&op.plan, &Outcome { ends, stop }, Some(op), self.output);
                 journal.set_state(&op.id, OpState::Paused, &error.to_string())?;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::journey::{End, Journey, state};
+use super::ends::{End, state};
+use super::journey::Journey;
 use super::look::ask_all;
 use super::watch::came_back;
 use crate::error::Result;

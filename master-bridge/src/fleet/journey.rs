@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::cross::Crossing;
+use super::ends::{End, Outcome, Stop, ends, failed, failed_with, seconds, state};
+use super::hand_over::hand_over;
 use super::look::{ask_all, places};
 use super::watch::{farewell, wait_for};
 use crate::error::{Error, Kind, Result};
@@ -18,51 +20,10 @@ use crate::plan::waves::may_go_on;
 use crate::plan::{Action, Member};
 use crate::progress::Progress;
 use crate::salt::job::Patience;
-use crate::salt::keys::{self, Key, KeyState};
 use crate::salt::{Master, job};
 
 /// A minion that was called back is there again within this time.
 const BACK: Duration = Duration::from_secs(120);
-
-/// How one minion's move ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum End {
-    /// On the new master, verified and kept.
-    Moved {
-        /// From order to confirmation, in seconds.
-        seconds: f64,
-    },
-    /// On its way for all that can be seen from here.
-    Sent {
-        /// What is missing.
-        missing: String,
-    },
-    /// Not moved, or gone back.
-    Failed {
-        /// Its reason code.
-        reason: String,
-        /// What happened.
-        detail: String,
-    },
-}
-
-/// Why a journey stopped before everyone had a turn.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stop {
-    /// As ordered; it can be resumed.
-    Paused(String),
-    /// Too many failed.
-    Failed(String),
-}
-
-/// What became of everyone.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// Who ended how.
-    pub ends: BTreeMap<String, End>,
-    /// Why it stopped, if not everyone had a turn.
-    pub stop: Option<Stop>,
-}
 
 /// An operation and what it works with.
 pub struct Journey<'a> {
@@ -485,121 +446,3 @@ impl Journey<'_> {
 /// The decisions in the journal.
 const KEEP: &str = "keep";
 const CALL_BACK: &str = "call-back";
-
-fn failed_with(reason: &str, detail: &str) -> End {
-    End::Failed {
-        reason: reason.to_owned(),
-        detail: detail.to_owned(),
-    }
-}
-
-fn failed(ends: &BTreeMap<String, End>, id: &str) -> bool {
-    matches!(ends.get(id), Some(End::Failed { .. }))
-}
-
-pub(super) fn state(records: &[Record], id: &str, action: Action) -> Option<StepState> {
-    let found = records
-        .iter()
-        .find(|r| r.minion == id && r.action == action);
-    found.map(|r| r.state)
-}
-
-fn seconds(records: &[Record], id: &str) -> f64 {
-    let find = |action| {
-        records
-            .iter()
-            .find(|r| r.minion == id && r.action == action)
-    };
-    let begun = find(Action::Move).and_then(|r| r.begun);
-    let ended = find(Action::Confirm).and_then(|r| r.ended);
-    match (begun, ended) {
-        (Some(begun), Some(ended)) => ended.saturating_sub(begun) as f64 / 1000.0,
-        _ => 0.0,
-    }
-}
-
-/// Who ended how, as the journal has it.
-pub fn ends(records: &[Record]) -> BTreeMap<String, End> {
-    let mut ends = BTreeMap::new();
-    for record in records {
-        let end = match (record.action, record.state) {
-            (Action::Confirm, StepState::Done) => End::Moved {
-                seconds: seconds(records, &record.minion),
-            },
-            (Action::Move | Action::Confirm, StepState::Failed)
-            | (Action::Return, StepState::Done | StepState::Failed) => {
-                failed_with(&record.reason, &record.detail)
-            }
-            _ => continue,
-        };
-        ends.insert(record.minion.clone(), end);
-    }
-    ends
-}
-
-/// Puts keys on a master and looks whether it shows them; who it does not show, and why.
-pub async fn hand_over(
-    new: &mut dyn Master,
-    work: &[&Member],
-    held: &BTreeMap<String, Key>,
-) -> Result<BTreeMap<String, String>> {
-    let mut bad = BTreeMap::new();
-    let before = keys::all(new).await?;
-    let mut accept: Vec<&Key> = Vec::new();
-    for member in work {
-        let Some(key) = held.get(&member.id) else {
-            bad.insert(
-                member.id.clone(),
-                "the old master has no key of it any more".to_owned(),
-            );
-            continue;
-        };
-        if key.shown() != member.fingerprint {
-            let why = format!(
-                "the old master's key is {} by now, not {}",
-                key.shown(),
-                member.fingerprint
-            );
-            bad.insert(member.id.clone(), why);
-            continue;
-        }
-        let there: Vec<&Key> = before.iter().filter(|k| k.id == member.id).collect();
-        match there.as_slice() {
-            [] => {
-                if let Err(error) = new.install_key(key).await {
-                    bad.insert(member.id.clone(), error.to_string());
-                }
-            }
-            [one] if one.shown() == member.fingerprint => {
-                if one.state == KeyState::Pending {
-                    accept.push(one);
-                }
-            }
-            _ => {
-                let why = "the new master holds another key under this id by now";
-                bad.insert(member.id.clone(), why.to_owned());
-            }
-        }
-    }
-    if !accept.is_empty()
-        && let Err(error) = keys::act(new, keys::Action::Accept, &accept).await
-    {
-        // Whom it concerns, the look below says.
-        tracing::info!(%error, "Not every key was accepted.");
-    }
-    let there = keys::all(new).await?;
-    for member in work
-        .iter()
-        .filter(|m| !bad.contains_key(&m.id))
-        .collect::<Vec<_>>()
-    {
-        let same = there.iter().any(|k| {
-            k.id == member.id && k.state == KeyState::Accepted && k.shown() == member.fingerprint
-        });
-        if !same {
-            let why = "the new master does not show its key as accepted";
-            bad.insert(member.id.clone(), why.to_owned());
-        }
-    }
-    Ok(bad)
-}

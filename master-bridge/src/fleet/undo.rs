@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::try_join;
 
 use super::cross::Crossing;
-use super::journey::hand_over;
+use super::hand_over::hand_over;
 use super::look::{accepted, ask_all};
 use super::watch::wait_for;
 use crate::error::Result;

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::Interp;
 use crate::error::{ErrorKind, Result};
 use crate::methods;
-use crate::value::repr::{quote, repr};
+use crate::python::quote;
+use crate::value::repr::repr;
 use crate::value::{Key, Undef, Val};
 
 /// `object.name`

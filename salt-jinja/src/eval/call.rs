@@ -8,7 +8,7 @@ use super::{Frame, Interp, attr, builtin};
 use crate::ast::{Arguments, Expr, MacroDef, Name};
 use crate::error::{Error, Result};
 use crate::methods;
-use crate::value::repr::quote;
+use crate::python::quote;
 use crate::value::{Dict, Key, Val};
 
 /// Evaluated arguments.

@@ -169,7 +169,7 @@ impl<'e> Interp<'e> {
         if let Some(function) = builtin::find(name) {
             return function;
         }
-        self.undefined(format!("{} is undefined", crate::value::repr::quote(name)))
+        self.undefined(format!("{} is undefined", crate::python::quote(name)))
     }
 
     /// A variable of the context.

@@ -9,7 +9,8 @@ use super::{Flow, Frame, Interp, Scope};
 use crate::ast::{Ast, Expr, Name, Stmt, StmtKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::parser;
-use crate::value::repr::{quote, str};
+use crate::python::quote;
+use crate::value::repr::str;
 use crate::value::{Val, ops};
 
 /// A parsed template.

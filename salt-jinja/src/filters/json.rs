@@ -3,7 +3,8 @@
 use super::{Filter, flag, undefined_inside};
 use crate::budget;
 use crate::error::{Error, Result};
-use crate::value::repr::{float, str};
+use crate::python::float;
+use crate::value::repr::str;
 use crate::value::{Dict, Key, Val, ops};
 
 pub(super) const FILTERS: &[(&str, Filter)] = &[

@@ -142,7 +142,7 @@ fn write(value: &Val, indent: usize, room: usize, depth: usize, out: &mut String
 
 /// Long text, broken at blanks into several literals.
 fn text(text: &str, indent: usize, depth: usize, max: usize, out: &mut String) {
-    use crate::value::repr::quote;
+    use crate::python::quote;
     let (mut indent, mut max) = (indent, max);
     if depth == 0 {
         indent += 1;

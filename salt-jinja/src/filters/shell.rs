@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Filter, flag, text_of};
 use crate::error::{Error, Result};
+use crate::python::normpath;
 use crate::value::Val;
 use crate::value::repr::str;
 
@@ -23,9 +24,9 @@ pub(super) const FILTERS: &[(&str, Filter)] = &[
         Ok(format!("'{}'", text.replace('\'', "'\"'\"'")).into())
     }),
     ("path_join", |_, v, a| {
-        let mut parts = vec![normalized(&str(&v)?)];
+        let mut parts = vec![normpath(&str(&v)?)];
         for part in &a.positional {
-            parts.push(normalized(&str(part)?));
+            parts.push(normpath(&str(part)?));
         }
         for (name, value) in &a.keywords {
             if &**name != "use_posixpath" {
@@ -48,7 +49,7 @@ pub(super) const FILTERS: &[(&str, Filter)] = &[
                 path.push_str(part);
             }
         }
-        Ok(normalized(&path).into())
+        Ok(normpath(&path).into())
     }),
     ("which", |_, v, _| {
         let name = str(&v)?;
@@ -146,37 +147,6 @@ pub(super) const FILTERS: &[(&str, Filter)] = &[
         }
     }),
 ];
-
-/// `os.path.normpath`
-pub(crate) fn normalized(path: &str) -> String {
-    if path.is_empty() {
-        return ".".into();
-    }
-    let absolute = path.starts_with('/');
-    // Two leading slashes, and only two, have a meaning in POSIX.
-    let root = match path {
-        p if p.starts_with("//") && !p.starts_with("///") => "//",
-        _ if absolute => "/",
-        _ => "",
-    };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|p| *p != "..") => {
-                parts.pop();
-            }
-            ".." if absolute => {}
-            part => parts.push(part),
-        }
-    }
-    let joined = format!("{root}{}", parts.join("/"));
-    if joined.is_empty() {
-        ".".into()
-    } else {
-        joined
-    }
-}
 
 fn read(path: &str) -> Result<Vec<u8>> {
     let missing = |e: std::io::Error| {

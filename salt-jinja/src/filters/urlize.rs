@@ -8,8 +8,9 @@ use fancy_regex::Regex;
 use super::html::escape;
 use super::{Filter, flag};
 use crate::error::{Error, ErrorKind};
+use crate::python::quote;
 use crate::value::Val;
-use crate::value::repr::{quote, str};
+use crate::value::repr::str;
 
 pub(super) const FILTERS: &[(&str, Filter)] = &[("urlize", |interp, v, a| {
     let [trim, nofollow, target, rel, schemes] = a.bind(

@@ -40,7 +40,7 @@ impl Parser {
                 return Ok(only);
             }
             if !parens {
-                let got = crate::value::repr::quote(&self.current().describe());
+                let got = crate::python::quote(&self.current().describe());
                 return Err(self.fail(format!("Expected an expression, got {got}")));
             }
         }
@@ -243,7 +243,7 @@ impl Parser {
             Tok::Op("[") => self.list(),
             Tok::Op("{") => self.dict(),
             other => {
-                let got = crate::value::repr::quote(&other.describe());
+                let got = crate::python::quote(&other.describe());
                 Err(self.fail(format!("unexpected {got}")))
             }
         }
@@ -501,7 +501,7 @@ impl Parser {
             return Ok(only);
         }
         if items.is_empty() {
-            let got = crate::value::repr::quote(&self.current().describe());
+            let got = crate::python::quote(&self.current().describe());
             return Err(self.fail(format!("Expected an expression, got {got}")));
         }
         Ok(Target::Tuple(items))

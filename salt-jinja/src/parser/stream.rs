@@ -145,7 +145,7 @@ impl Parser {
         } else {
             format!(
                 "expected token '{what}', got {}",
-                crate::value::repr::quote(&self.current().describe())
+                crate::python::quote(&self.current().describe())
             )
         };
         self.fail(message)

@@ -48,7 +48,7 @@ impl Requests {
         Ok(Self(Arc::new(Keys {
             id: id.clone(),
             own: Arc::clone(own),
-            tok,
+            tok: tok.to_vec(),
             key: ticket.session.as_ref().unwrap_or(&ticket.aes).clone(),
             version: ticket.version,
             master: ticket.master.clone(),

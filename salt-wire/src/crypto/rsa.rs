@@ -4,6 +4,7 @@
 //! nor a computation fault gives away a factor.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use rsa::hazmat::{rsa_decrypt_and_check, rsa_encrypt};
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
@@ -35,6 +36,7 @@ const TOK_MESSAGE: &[u8] = b"salt";
 pub struct PrivateKey {
     key: RsaPrivateKey,
     public: PublicKey,
+    tok: OnceLock<Vec<u8>>,
 }
 
 impl PrivateKey {
@@ -86,7 +88,11 @@ impl PrivateKey {
             pem: normalise(&pem),
             key: key.to_public_key(),
         };
-        Ok(Self { key, public })
+        Ok(Self {
+            key,
+            public,
+            tok: OnceLock::new(),
+        })
     }
 
     /// PEM as Salt writes it: PKCS#1, with a final newline.
@@ -140,9 +146,13 @@ impl PrivateKey {
         Ok(to_len(&s.min(other), len))
     }
 
-    /// The value of `tok` in every request: it never changes for a key, so compute it once.
-    pub fn tok(&self, rng: &mut dyn Random) -> Result<Vec<u8>, CryptoError> {
-        self.x931(TOK_MESSAGE, rng)
+    /// The value of `tok` in every request: it never changes for a key and is computed once.
+    pub fn tok(&self, rng: &mut dyn Random) -> Result<&[u8], CryptoError> {
+        if let Some(tok) = self.tok.get() {
+            return Ok(tok);
+        }
+        let tok = self.x931(TOK_MESSAGE, rng)?;
+        Ok(self.tok.get_or_init(|| tok))
     }
 }
 

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use jiff::civil::DateTime;
 use salt_wire::{Map, Value, map};
 
-use super::paths::{dirname, normpath};
+use super::paths::dirname;
 use crate::config::glob::glob;
 use crate::context::{Args, Context, Error, Result, python};
 use crate::host::fs::rewrite;
 use crate::host::perms;
 use crate::modules::{Function, row};
+use crate::python::normpath;
 
 /// The rows about directories and backups.
 pub const FUNCTIONS: &[Function] = &[

@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use salt_wire::{Value, map};
 
-use super::paths::normpath;
 use crate::context::{Args, Context, Error, Result, python};
 use crate::host::perms::expand_user;
 use crate::modules::{Function, row};
+use crate::python::normpath;
 
 /// The rows about links, and about what is moved or removed.
 pub const FUNCTIONS: &[Function] = &[

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use nix::unistd::AccessFlags;
 use salt_wire::{Map, Value, map};
 
-use super::paths::normpath;
 use crate::context::{Args, Context, Error, Result, python};
 use crate::host::{digest, perms};
 use crate::modules::{Function, row};
+use crate::python::normpath;
 
 /// The rows about owners, modes and kinds of files.
 pub const FUNCTIONS: &[Function] = &[

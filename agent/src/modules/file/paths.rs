@@ -37,7 +37,7 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "file.normpath",
         "path",
-        |_, args| Ok(normpath(&args.text("path")?).into()),
+        |_, args| Ok(python::normpath(&args.text("path")?).into()),
         "Return a path without double separators and dots.",
         "salt '*' file.normpath 'a/b/c/..'"
     ),
@@ -102,34 +102,6 @@ fn join(args: &Args) -> Result {
     })
 }
 
-/// `os.path.normpath`
-pub(crate) fn normpath(path: &str) -> String {
-    let slashes = path.len() - path.trim_start_matches('/').len();
-    // Two at the beginning stay two, more are one.
-    let root = match slashes {
-        0 => "",
-        2 => "//",
-        _ => "/",
-    };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|p| *p != "..") => {
-                parts.pop();
-            }
-            ".." if !root.is_empty() => {}
-            part => parts.push(part),
-        }
-    }
-    let joined = format!("{root}{}", parts.join("/"));
-    if joined.is_empty() {
-        ".".into()
-    } else {
-        joined
-    }
-}
-
 /// The path with `~` replaced by the home directory.
 fn expanded(args: &Args) -> Result<PathBuf> {
     let path = python::text(args.get("path"));
@@ -172,15 +144,6 @@ mod tests {
             ("a//b", "a"),
         ] {
             assert_eq!(dirname(path), dir, "{path}");
-        }
-        for (path, normal) in [
-            ("", "."),
-            ("a/../..", ".."),
-            ("/../a", "/a"),
-            ("//a/./b//c/..", "//a/b"),
-            ("///a", "/a"),
-        ] {
-            assert_eq!(normpath(path), normal, "{path}");
         }
     }
 }

@@ -11,6 +11,7 @@ use salt_wire::{Map, Value, map};
 
 use super::Function;
 use crate::context::{Args, Context, Error, Result, python};
+use crate::highstate::last::LastHighstate;
 use crate::highstate::report::{COMPILER_ERROR, STATE_FAILURE};
 use crate::highstate::{self, Outcome, split_input};
 use prepare::{disabled, finish, prepare, prepared};
@@ -243,6 +244,7 @@ fn highstate(ctx: &Context, args: &Args) -> Result {
     let exclude: Vec<Value> = excludes(args);
     let whitelist = split_input(args.get("whitelist"));
     let outcome = prepared.compiler().call_highstate(&exclude, &whitelist)?;
+    LastHighstate::keep(&prepared.ctx, &outcome);
     Ok(finish(ctx, args, outcome))
 }
 
