@@ -5,7 +5,7 @@
 //! time and memory, `run.rs` the worker of one run, `pool.rs` the process that waits for the next run, `answer.rs`
 //! Salt's exceptions as ours, and `worker.py` the other end: it is part of this program and goes to Python through
 //! the pipe, so it lies in no place that anybody could write to. One more question to Salt is a method in
-//! `worker.py`, one in `run.rs` and one of [`Worker`](crate::context::worker::Worker).
+//! `worker.py`, one in `run.rs` and one of the trait in `context/worker.rs`.
 //!
 //! What a run carries: options, grains and pillar as they are at each call, and one `__context__` for all calls
 //! of the run. Native functions do not see that `__context__`, and a Python function that calls another through

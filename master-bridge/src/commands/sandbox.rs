@@ -44,7 +44,7 @@ pub enum Sandbox {
     /// Show whether it runs, what it holds, and its faults
     #[command(after_help = "Example:\n  master-bridge sandbox status -o json")]
     Status(Place),
-    /// Make trouble in a running sandbox: OPERATION=EFFECT[@N]
+    /// Make trouble in a running sandbox: OPERATION=EFFECT or OPERATION=EFFECT@N
     ///
     /// Operations are SERVICE.VERB or SERVICE.THING.VERB, such as nova.create, nova.server.os-stop,
     /// neutron.floatingip.update, glance.upload; a star stands for anything. Effects: ERROR (accepted, and it
@@ -88,7 +88,7 @@ pub struct Up {
     /// The program that plays a VM [default: salt-agent beside this program, or in PATH]
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
-    /// Trouble from the beginning: OPERATION=EFFECT[@N]; more than one may be given
+    /// Trouble from the beginning: OPERATION=EFFECT or OPERATION=EFFECT@N; more than one may be given
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Fault>,
     /// Serve in this process until it is ended
