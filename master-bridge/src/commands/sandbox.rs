@@ -88,7 +88,7 @@ pub struct Up {
     /// The program that plays a VM [default: salt-agent beside this program, or in PATH]
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
-    /// Trouble from the beginning: OPERATION=EFFECT or OPERATION=EFFECT@N; more than one may be given
+    /// Trouble from the beginning: OPERATION=EFFECT or OPERATION=EFFECT@N; may be repeated
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Fault>,
     /// Serve in this process until it is ended

@@ -179,7 +179,8 @@ async fn live(dir: &Path, op: &Operation<CloudPlan>, fake: &Fake, work: Work) ->
     let cli = Cli::parse_from(["master-bridge", "-q", "ops", "list"]);
     let output = Output::new(&cli.global);
     let progress = Progress::new(&output, "test", 1);
-    let quick = Duration::from_millis(5);
+    // Longer than an answer takes on a busy machine: a few milliseconds were not.
+    let quick = Duration::from_millis(200);
     let mut runner = Runner {
         journal: &mut journal,
         op,

@@ -498,6 +498,6 @@ impl Master for FakeMaster {
     }
 
     fn patience(&self) -> (Duration, Duration) {
-        (Duration::from_millis(5), Duration::from_millis(5))
+        (Duration::from_millis(200), Duration::from_millis(200))
     }
 }
