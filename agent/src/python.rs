@@ -1,6 +1,9 @@
 //! Values as Python writes them: `str()` and `repr()`, which Salt's texts and matchers are full of.
 
 use salt_jinja::python::{bytes, quote};
+use std::io;
+use std::path::Path;
+
 pub use salt_jinja::python::{float, normpath};
 use salt_wire::Value;
 
@@ -73,6 +76,19 @@ fn write_repr(value: &Value, ordered: bool, out: &mut String) {
             out.push('}');
         }
     }
+}
+
+/// What a failed call is called, as `os.strerror` says it.
+pub fn strerror(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next();
+    words.unwrap_or_default().to_owned()
+}
+
+/// A failed call on a path, as Python prints it.
+pub fn os_error(path: &Path, error: &io::Error) -> String {
+    let code = error.raw_os_error().unwrap_or_default();
+    format!("[Errno {code}] {}: '{}'", strerror(error), path.display())
 }
 
 #[cfg(test)]

@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::thread;
-use std::time::Duration;
 
-use harness::{Agent, Client, Master, Release, until_some};
+use harness::{Agent, Client, Master, Release, until, until_some};
 use serde_json::{Value, json};
 
 const FUNCTIONS: &str = "
@@ -37,8 +35,9 @@ def code():
 def grow():
     return len(bytearray(os.urandom(1)) * (1 << 30))
 
-def wait(seconds):
+def wait(seconds, marker):
     import time
+    open(marker, 'w').close()
     time.sleep(seconds)
 
 def cached(path):
@@ -284,16 +283,11 @@ fn a_salt_beside_the_agent_runs_what_is_not_native() {
     assert_eq!(of(&ret, "y")["result"], true);
 
     // A job that is killed takes its worker along.
+    let marker = agent.dir().join("own.wait");
     let jid = client
-        .publish("mixed", "own.wait", json!([600]), 1)
+        .publish("mixed", "own.wait", json!([600, marker]), 1)
         .remove(0);
-    until_some(30, "the job to run", || {
-        let found = client
-            .call("mixed", "saltutil.find_job", json!([jid]), json!({}))
-            .0;
-        found.get("jid").map(drop)
-    });
-    thread::sleep(Duration::from_secs(2));
+    until(60, "the worker to wait", || marker.exists());
     client.call("mixed", "saltutil.kill_job", json!([jid]), json!({}));
     until_some(30, "the job to end", || {
         let found = client

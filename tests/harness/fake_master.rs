@@ -15,7 +15,7 @@ use salt_wire::load::{
     AuthAnswer, AuthRequest, AuthTicket, PillarReply, PublicationFrame, Request, SignedAuth,
 };
 use salt_wire::zmtp::frame::{Decoder, Room, encode_command, encode_part};
-use salt_wire::zmtp::greeting;
+use salt_wire::zmtp::{command, greeting};
 use salt_wire::{Map, Value, map};
 
 use crate::{Address, next_address};
@@ -130,7 +130,11 @@ impl FakeMaster {
             let greeting = is.lock().unwrap().greetings[1].clone();
             let hello = greeting.unwrap_or_else(|| hello("PUB"));
             if !hello.is_empty() && stream.write_all(&hello).is_ok() {
-                subscribers.lock().unwrap().push(stream);
+                subscribers
+                    .lock()
+                    .unwrap()
+                    .push(stream.try_clone().unwrap());
+                pongs(stream, &subscribers);
             }
         });
         master
@@ -232,6 +236,37 @@ pub fn hello(socket_type: &str) -> Vec<u8> {
     body.extend(socket_type.as_bytes());
     encode_command(&body, &mut bytes);
     bytes
+}
+
+/// Answers a subscriber's pings, as libzmq does: who hears nothing takes the master for dead.
+fn pongs(mut stream: TcpStream, writers: &Mutex<Vec<TcpStream>>) {
+    if stream.read_exact(&mut [0; greeting::LENGTH]).is_err() {
+        return;
+    }
+    let room = Room {
+        command: 4096,
+        part: 4096,
+    };
+    let (mut decoder, mut buffer) = (Decoder::default(), vec![0; 4096]);
+    while let Ok(length) = stream.read(&mut buffer) {
+        let mut input = &buffer[..length];
+        if length == 0 {
+            return;
+        }
+        while let Ok(Some(frame)) = decoder.receive(&mut input, room) {
+            // The name, two bytes of time to live, and a context that goes back.
+            let Some(rest) = frame.body.strip_prefix(b"\x04PING") else {
+                continue;
+            };
+            let mut wire = Vec::new();
+            command::pong(rest.get(2..).unwrap_or_default(), &mut wire);
+            // Not into the middle of a publication.
+            let _writers = writers.lock().unwrap();
+            if stream.write_all(&wire).is_err() {
+                return;
+            }
+        }
+    }
 }
 
 fn router(mut stream: TcpStream, is: &Mutex<Behaviour>) {

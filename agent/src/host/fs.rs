@@ -168,6 +168,33 @@ pub fn mode_of(path: &Path, new: u32) -> u32 {
     fs::metadata(path).map_or(new, |m| m.permissions().mode() & 0o7777)
 }
 
+/// Rewrites a text file line by line, each as `change` gives it; a line to `add` goes behind all when none changed.
+/// A file that is not there is an empty one.
+pub fn edit_lines(
+    path: &Path,
+    change: impl Fn(&str) -> Option<String>,
+    add: Option<&str>,
+) -> Result<(), String> {
+    let told = |e: io::Error| format!("{}: {e}", path.display());
+    let old = match fs::read_to_string(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read.map_err(told)?,
+    };
+    let mut new = String::new();
+    let mut done = false;
+    for line in old.lines() {
+        let changed = change(line);
+        done |= changed.is_some();
+        new += changed.as_deref().unwrap_or(line);
+        new.push('\n');
+    }
+    if let Some(line) = add.filter(|_| !done) {
+        new += line;
+        new.push('\n');
+    }
+    rewrite(path, new.as_bytes(), 0o644).map_err(told)
+}
+
 /// Makes a directory and all that is missing above it, each with `mode`.
 pub fn make_dirs(path: &Path, mode: u32) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(mode).create(path)

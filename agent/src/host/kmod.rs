@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::env;
-use super::fs::rewrite;
+use super::fs::edit_lines;
 use super::program::Programs;
 use super::service::booted;
 
@@ -92,29 +91,6 @@ pub fn available() -> BTreeSet<String> {
     found
 }
 
-/// The list of modules that a start loads, rewritten line by line.
-fn edit(change: impl Fn(&str) -> Option<String>, add: Option<&str>) -> Result<()> {
-    let path = config();
-    let told = |e: io::Error| format!("{}: {e}", path.display());
-    let old = match fs::read_to_string(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-        read => read.map_err(told)?,
-    };
-    let mut new = String::new();
-    let mut done = false;
-    for line in old.lines() {
-        let changed = change(line);
-        done |= changed.is_some();
-        new += changed.as_deref().unwrap_or(line);
-        new.push('\n');
-    }
-    if let Some(line) = add.filter(|_| !done) {
-        new += line;
-        new.push('\n');
-    }
-    rewrite(path, new.as_bytes(), 0o644).map_err(told)
-}
-
 /// Loads a module, on wish at every start, too; the names of those that came.
 pub fn load(
     programs: &Programs<'_>,
@@ -138,7 +114,7 @@ pub fn load(
             let bare = line.strip_prefix('#')?.trim_matches([' ', '\t']);
             (bare == module).then(|| module.to_owned())
         };
-        edit(uncomment, Some(module))?;
+        edit_lines(config(), uncomment, Some(module))?;
         came.insert(name.to_owned());
     }
     Ok(Ok(came))
@@ -173,7 +149,7 @@ pub fn remove(
                 }
             })
         };
-        edit(out, None)?;
+        edit_lines(config(), out, None)?;
         went.insert(name.to_owned());
     }
     Ok(Ok(went))

@@ -1,11 +1,10 @@
 //! Locales: the machine's own, those that are there, and making more, as Debian and systemd keep them.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use super::env;
-use super::fs::rewrite;
+use super::fs::{edit_lines, rewrite};
 use super::program::Programs;
 use super::service::booted;
 
@@ -126,24 +125,8 @@ pub fn set(programs: &Programs<'_>, name: &str, release: Option<i64>) -> Result<
 
 /// Puts a line in the place of those that set the same variable, or behind all.
 fn set_line(path: &Path, line: &str) -> Result<()> {
-    let told = |e: io::Error| format!("{}: {e}", path.display());
-    let old = match fs::read_to_string(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-        read => read.map_err(told)?,
-    };
-    let mut new = String::new();
-    let mut done = false;
-    for old in old.lines() {
-        let ours = old.starts_with("LANG=");
-        new += if ours { line } else { old };
-        new.push('\n');
-        done |= ours;
-    }
-    if !done {
-        new += line;
-        new.push('\n');
-    }
-    rewrite(path, new.as_bytes(), 0o644).map_err(told)
+    let ours = |old: &str| old.starts_with("LANG=").then(|| line.to_owned());
+    edit_lines(path, ours, Some(line))
 }
 
 /// Makes a locale; false when there is none of that name, or when it failed.

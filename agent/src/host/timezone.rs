@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::env;
 use super::fs::rewrite;
 use super::program::{Programs, Said};
+use crate::python::strerror;
 
 const LOCALTIME: &str = "/etc/localtime";
 const TIMEZONE: &str = "/etc/timezone";
@@ -74,17 +75,9 @@ pub fn zone(programs: &Programs<'_>) -> Result<String> {
         Ok(text) => Ok(text.trim().to_owned()),
         Err(error) => Err(Error::Execution(format!(
             "Problem reading timezone file {TIMEZONE}: {}",
-            plain(&error)
+            strerror(&error)
         ))),
     }
-}
-
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
 }
 
 /// Whether this is the time zone: by name, or else by the rules that are in force.
@@ -96,7 +89,7 @@ pub fn is(programs: &Programs<'_>, zone: &str) -> Result<bool> {
             let now = fs::read(LOCALTIME).map_err(|e| {
                 Error::Execution(format!(
                     "Failed to read {LOCALTIME} to determine current timezone: {}",
-                    plain(&e)
+                    strerror(&e)
                 ))
             })?;
             let wanted = fs::read(zone_file(zone)).map_err(|_| {
@@ -183,7 +176,7 @@ pub fn set_hwclock(programs: &Programs<'_>, clock: &str) -> Result<bool> {
             file.display()
         )));
     }
-    let failed = |e: io::Error| Error::Execution(format!("{LOCALTIME}: {}", plain(&e)));
+    let failed = |e: io::Error| Error::Execution(format!("{LOCALTIME}: {}", strerror(&e)));
     link(&file).map_err(failed)?;
     let defaults = Path::new("/etc/default/rcS");
     let word = match clock {

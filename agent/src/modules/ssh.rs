@@ -11,6 +11,7 @@ use crate::fileclient::FileClient;
 use crate::host::ssh::auth::{self, Authorized, Keys, Standing};
 use crate::host::ssh::known::{Became, Entry, Known, Wanted};
 use crate::host::user;
+use crate::states::ssh_auth::authorized;
 
 /// The rows of `ssh`.
 pub const FUNCTIONS: &[Function] = &[
@@ -24,12 +25,12 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "ssh.check_key",
         "user, key, enc, comment, options, config='.ssh/authorized_keys', cache_keys=None, fingerprint_hash_type=None",
-        |_, args| Place::of(args)?.standing(
+        |_, args| word(authorized(args)?.standing(
             &args.text("key")?,
             &args.text("enc")?,
             &args.text("comment")?,
             &options(args)
-        ),
+        )),
         "Whether a key has to be added or updated, or exists.",
         "salt '*' ssh.check_key <user> <key> <enc> <comment> <options>"
     ),
@@ -79,7 +80,7 @@ pub const FUNCTIONS: &[Function] = &[
         "ssh.rm_auth_key",
         "user, key, config='.ssh/authorized_keys', fingerprint_hash_type=None",
         |_, args| {
-            let said = Place::of(args)?.authorized().remove(&args.text("key")?);
+            let said = authorized(args)?.remove(&args.text("key")?);
             Ok(said.map_err(Error::Execution)?.into())
         },
         "Remove a key from those that may log in.",
@@ -96,7 +97,7 @@ pub const FUNCTIONS: &[Function] = &[
         "ssh.set_auth_key",
         "user, key, enc='ssh-rsa', comment='', options=None, config='.ssh/authorized_keys', cache_keys=None, fingerprint_hash_type=None",
         |_, args| {
-            let became = Place::of(args)?.authorized().set(
+            let became = authorized(args)?.set(
                 &args.text("key")?,
                 &args.text("enc")?,
                 &args.text("comment")?,
@@ -123,33 +124,8 @@ pub const FUNCTIONS: &[Function] = &[
     ),
 ];
 
-struct Place {
-    user: String,
-    config: String,
-    hash_type: Option<String>,
-}
-
-impl Place {
-    fn of(args: &Args) -> Result<Self> {
-        Ok(Self {
-            user: args.text("user")?,
-            config: args.text("config")?,
-            hash_type: args.opt_text("fingerprint_hash_type")?,
-        })
-    }
-
-    fn authorized(&self) -> Authorized<'_> {
-        Authorized {
-            user: &self.user,
-            config: &self.config,
-            hash_type: self.hash_type.as_deref(),
-        }
-    }
-
-    fn standing(&self, key: &str, enc: &str, comment: &str, options: &[String]) -> Result {
-        let standing = self.authorized().standing(key, enc, comment, options);
-        Ok(standing.map_err(Error::Execution)?.word().into())
-    }
+fn word(standing: std::result::Result<Standing, String>) -> Result {
+    Ok(standing.map_err(Error::Execution)?.word().into())
 }
 
 fn options(args: &Args) -> Vec<String> {
@@ -186,9 +162,9 @@ fn auth_keys(_: &Context, args: &Args) -> Result {
     );
     let of = |user: &str| {
         let place = Authorized {
-            user,
-            config: &config,
-            hash_type: hash_type.as_deref(),
+            user: user.to_owned(),
+            config: config.clone(),
+            hash_type: hash_type.clone(),
         };
         let there = place.path().is_ok_and(|p| p.is_file());
         let keys = place.keys().map_err(Error::Execution)?;
@@ -208,7 +184,7 @@ fn auth_keys(_: &Context, args: &Args) -> Result {
 }
 
 fn check_key_file(ctx: &Context, args: &Args) -> Result {
-    let place = Place::of(args)?;
+    let place = authorized(args)?;
     let files = FileClient::new(ctx);
     let path: Option<PathBuf> =
         files.cache_file(&args.text("source")?, &args.text("saltenv")?, None)?;
@@ -216,7 +192,7 @@ fn check_key_file(ctx: &Context, args: &Args) -> Result {
     if let Some(path) = path {
         let keys = auth::read(&path, place.hash_type.as_deref()).map_err(Error::Execution)?;
         for (key, line) in keys {
-            let standing = place.standing(&key, &line.enc, &line.comment, &line.options)?;
+            let standing = word(place.standing(&key, &line.enc, &line.comment, &line.options))?;
             all.insert(key.into(), standing);
         }
     }

@@ -38,9 +38,14 @@ impl Refusal {
         }
     }
 
-    /// The trouble that it is, after each change; cancel-safe.
+    /// After each change, what [`Self::trouble`] says; cancel-safe.
     pub(super) async fn changed(&self) -> Option<Trouble> {
         self.changed.notified().await;
+        self.trouble()
+    }
+
+    /// The trouble that it is. A new connection alone does not end it: only a request that is taken does.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
         let detail = "the master lets us in, and refuses requests made with the keys that it has just given: compare \
                       `date -u` here and there (request_server_ttl bounds the difference)";
         self.stands.load(Ordering::Acquire).then(|| Trouble {

@@ -140,6 +140,7 @@ impl Driver {
             _ => {}
         }
         let peer = self.now.peer;
+        let refusal = self.refusal.clone();
         self.status.send_modify(|status| {
             if status.state.name() != state.name() {
                 status.since = std::time::SystemTime::now();
@@ -148,7 +149,7 @@ impl Driver {
             status.peer = peer;
             if state.is_ready() {
                 if !before.is_ready() {
-                    status.trouble = None;
+                    status.trouble = refusal.trouble();
                 }
             } else if detail.is_some() {
                 status.trouble = detail;

@@ -73,6 +73,16 @@ impl Report {
         Ok(done)
     }
 
+    fn release(&mut self, ctx: &Context, name: &str, test: bool) -> Result<(), Error> {
+        let comment = if test {
+            format!("The following package would be unheld: {name}")
+        } else {
+            self.change(ctx, name, false)?.comment
+        };
+        self.comments.push(comment);
+        Ok(())
+    }
+
     fn finish(self) -> Outcome {
         let comment = self.comments.join("\n");
         let nothing = self.changes.is_empty() && comment.is_empty();
@@ -110,14 +120,7 @@ fn held(ctx: &Context, run: &Run<'_>) -> Done {
         });
     }
     for name in locks.iter().filter(|n| replace && !wanted.contains(n)) {
-        if run.test {
-            report
-                .comments
-                .push(format!("The following package would be unheld: {name}"));
-        } else {
-            let done = report.change(ctx, name, false)?;
-            report.comments.push(done.comment);
-        }
+        report.release(ctx, name, run.test)?;
     }
     Ok(report.finish())
 }
@@ -129,14 +132,7 @@ fn unheld(ctx: &Context, run: &Run<'_>) -> Done {
     };
     let mut report = Report::default();
     for name in locks(ctx)?.iter().filter(|n| all || unwanted.contains(n)) {
-        if run.test {
-            report
-                .comments
-                .push(format!("The following package would be unheld: {name}"));
-        } else {
-            let done = report.change(ctx, name, false)?;
-            report.comments.push(done.comment);
-        }
+        report.release(ctx, name, run.test)?;
     }
     Ok(report.finish())
 }

@@ -77,51 +77,40 @@ fn wanted(args: &Args, name: &str) -> Result<Wanted, Error> {
     Ok(wanted)
 }
 
-struct Place {
-    user: String,
-    config: String,
-    hash_type: Option<String>,
+/// The keys that a call is about.
+pub(crate) fn authorized(args: &Args) -> Result<Authorized, Error> {
+    Ok(Authorized {
+        user: args.text("user")?,
+        config: args.text("config")?,
+        hash_type: args.opt_text("fingerprint_hash_type")?,
+    })
 }
 
-impl Place {
-    fn of(args: &Args) -> Result<Self, Error> {
-        Ok(Self {
-            user: args.text("user")?,
-            config: args.text("config")?,
-            hash_type: args.opt_text("fingerprint_hash_type")?,
-        })
-    }
+fn standing(place: &Authorized, wanted: &Wanted) -> Result<Standing, Error> {
+    place
+        .standing(&wanted.key, &wanted.enc, &wanted.comment, &wanted.options)
+        .map_err(Error::Execution)
+}
 
-    fn authorized(&self) -> Authorized<'_> {
-        Authorized {
-            user: &self.user,
-            config: &self.config,
-            hash_type: self.hash_type.as_deref(),
-        }
-    }
-
-    fn standing(&self, wanted: &Wanted) -> Result<Standing, Error> {
-        self.authorized()
-            .standing(&wanted.key, &wanted.enc, &wanted.comment, &wanted.options)
-            .map_err(Error::Execution)
-    }
-
-    /// The keys of a file, in it; `None` when the file is not there.
-    fn of_file(&self, run: &Run<'_>, source: &str) -> Result<Option<Vec<Wanted>>, Error> {
-        let env = run.chunk.get("__env__").map_or("base".into(), python::text);
-        let path: Option<PathBuf> = run.files.cache_file(source, &env, None)?;
-        let Some(path) = path.filter(|p| p.is_file()) else {
-            return Ok(None);
-        };
-        let keys = auth::read(&path, self.hash_type.as_deref()).map_err(Error::Execution)?;
-        let keys = keys.into_iter().map(|(key, line)| Wanted {
-            key,
-            enc: line.enc,
-            comment: line.comment,
-            options: line.options,
-        });
-        Ok(Some(keys.collect()))
-    }
+/// The keys of a file, in it; `None` when the file is not there.
+fn keys_of(
+    run: &Run<'_>,
+    source: &str,
+    hash_type: Option<&str>,
+) -> Result<Option<Vec<Wanted>>, Error> {
+    let env = run.chunk.get("__env__").map_or("base".into(), python::text);
+    let path: Option<PathBuf> = run.files.cache_file(source, &env, None)?;
+    let Some(path) = path.filter(|p| p.is_file()) else {
+        return Ok(None);
+    };
+    let keys = auth::read(&path, hash_type).map_err(Error::Execution)?;
+    let keys = keys.into_iter().map(|(key, line)| Wanted {
+        key,
+        enc: line.enc,
+        comment: line.comment,
+        options: line.options,
+    });
+    Ok(Some(keys.collect()))
 }
 
 fn no_keys(source: &str) -> String {
@@ -134,7 +123,7 @@ fn present(_: &Context, run: &Run<'_>) -> Done {
 
 fn add(run: &Run<'_>, name: &str) -> Done {
     let args = run.args;
-    let place = Place::of(args)?;
+    let place = authorized(args)?;
     let source = args.text("source")?;
     let user = &place.user;
     if !source.is_empty() {
@@ -144,7 +133,7 @@ fn add(run: &Run<'_>, name: &str) -> Done {
     let key = &wanted.key;
     let there = format!("The authorized host key {key} is already present for user {user}");
     if run.test {
-        return Ok(match place.standing(&wanted)? {
+        return Ok(match standing(&place, &wanted)? {
             Standing::Exists => Outcome::unchanged(there),
             Standing::Update => Outcome::would(
                 Map::new(),
@@ -157,7 +146,6 @@ fn add(run: &Run<'_>, name: &str) -> Done {
         });
     }
     let became = place
-        .authorized()
         .set(key, &wanted.enc, &wanted.comment, &wanted.options)
         .map_err(Error::Execution)?;
     Ok(told(became, key, user))
@@ -185,8 +173,8 @@ fn told(became: Became, key: &str, user: &str) -> Outcome {
     }
 }
 
-fn add_file(run: &Run<'_>, place: &Place, name: &str, source: &str) -> Done {
-    let Some(keys) = place.of_file(run, source)? else {
+fn add_file(run: &Run<'_>, place: &Authorized, name: &str, source: &str) -> Done {
+    let Some(keys) = keys_of(run, source, place.hash_type.as_deref())? else {
         return Ok(if run.test {
             Outcome::unchanged(format!(
                 "All host keys in file {source} are already present"
@@ -203,7 +191,7 @@ fn add_file(run: &Run<'_>, place: &Place, name: &str, source: &str) -> Done {
     if run.test {
         let mut comment = String::new();
         for wanted in &keys {
-            let standing = place.standing(wanted)?;
+            let standing = standing(place, wanted)?;
             if standing != Standing::Exists {
                 comment += &format!("Set to {}: {}\n", standing.word(), wanted.key);
             }
@@ -232,7 +220,6 @@ fn add_file(run: &Run<'_>, place: &Place, name: &str, source: &str) -> Done {
             &given
         };
         let became = place
-            .authorized()
             .set(&wanted.key, &wanted.enc, &wanted.comment, options)
             .map_err(Error::Execution)?;
         if rank(became) > rank(all) {
@@ -248,7 +235,7 @@ fn absent(_: &Context, run: &Run<'_>) -> Done {
 
 fn take(run: &Run<'_>, name: &str) -> Done {
     let args = run.args;
-    let place = Place::of(args)?;
+    let place = authorized(args)?;
     let source = args.text("source")?;
     let user = &place.user;
     let gone = |comment: String, name: &str| match comment.as_str() {
@@ -259,7 +246,7 @@ fn take(run: &Run<'_>, name: &str) -> Done {
         _ => Outcome::unchanged(comment),
     };
     if !source.is_empty() {
-        let Some(keys) = place.of_file(run, &source)? else {
+        let Some(keys) = keys_of(run, &source, place.hash_type.as_deref())? else {
             return Ok(Outcome::unchanged(if run.test {
                 format!("All host keys in file {source} are already absent")
             } else {
@@ -272,9 +259,9 @@ fn take(run: &Run<'_>, name: &str) -> Done {
         let mut words = String::new();
         for wanted in &keys {
             if !run.test {
-                let said = place.authorized().remove(&wanted.key);
+                let said = place.remove(&wanted.key);
                 words += &said.map_err(Error::Execution)?;
-            } else if place.standing(wanted)? != Standing::Add {
+            } else if standing(&place, wanted)? != Standing::Add {
                 words += &format!("Set to remove: {}\n", wanted.key);
             }
         }
@@ -292,7 +279,7 @@ fn take(run: &Run<'_>, name: &str) -> Done {
     }
     let wanted = wanted(args, name)?;
     if run.test {
-        return Ok(match place.standing(&wanted)? {
+        return Ok(match standing(&place, &wanted)? {
             Standing::Add => Outcome::unchanged("Key is already absent"),
             _ => Outcome::would(
                 Map::new(),
@@ -300,7 +287,7 @@ fn take(run: &Run<'_>, name: &str) -> Done {
             ),
         });
     }
-    let said = place.authorized().remove(&wanted.key);
+    let said = place.remove(&wanted.key);
     Ok(gone(said.map_err(Error::Execution)?, &wanted.key))
 }
 
@@ -311,8 +298,8 @@ fn manage(_: &Context, run: &Run<'_>) -> Done {
         one => vec![python::text(one)],
     };
     let words: Vec<&str> = keys.iter().flat_map(|k| k.split(' ')).collect();
-    let place = Place::of(args)?;
-    let now = place.authorized().keys().map_err(Error::Execution)?;
+    let place = authorized(args)?;
+    let now = place.keys().map_err(Error::Execution)?;
     let mut out = Outcome::unchanged("");
     out.extra.insert("name".into(), "".into());
     for key in now.keys().filter(|k| !words.contains(&k.as_str())) {

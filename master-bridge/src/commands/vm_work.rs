@@ -16,6 +16,7 @@ use crate::output::Output;
 use crate::plan::cloud::What;
 use crate::plan::{CloudPlan, CloudStep};
 use crate::progress::Progress;
+use crate::salt::job::Patience;
 use crate::salt::{Local, Master, MasterConfig, local};
 use crate::vms::{Runner, Stopped, World};
 
@@ -144,13 +145,14 @@ fn needs_salt(plan: &CloudPlan) -> bool {
     })
 }
 
-async fn salt(op: &Operation<CloudPlan>) -> Result<Option<Local>> {
+/// The master, if the plan needs one, and how long jobs are waited for.
+async fn salt(op: &Operation<CloudPlan>, global: &Global) -> Result<(Option<Local>, Patience)> {
     if !needs_salt(&op.plan) {
-        return Ok(None);
+        return Ok((None, patience_of(global)));
     }
-    Ok(Some(
-        Local::open(MasterConfig::read(&op.old_config)?).await?,
-    ))
+    let salt = Local::open(MasterConfig::read(&op.old_config)?).await?;
+    let patience = patience(global, &salt);
+    Ok((Some(salt), patience))
 }
 
 /// The cloud of an operation: the options' and the environment's, which must be the one it began in.
@@ -182,24 +184,13 @@ async fn forward(
     global: &Global,
     output: &Output,
 ) -> Result<ExitCode> {
-    let mut salt = salt(op).await?;
-    let patience = match &salt {
-        Some(salt) => patience(global, salt),
-        None => patience_of(global),
-    };
+    let (mut salt, patience) = salt(op, global).await?;
     let progress = Progress::new(output, &op.plan.title, op.plan.steps.len());
+    let master = salt.as_mut().map(|salt| salt as &mut dyn Master);
     let mut runner = Runner {
         journal: &mut *journal,
         op,
-        world: World {
-            cloud,
-            salt: salt.as_mut().map(|salt| salt as &mut dyn Master),
-            patience,
-            op: &op.id,
-            plan: &op.plan,
-            progress: &progress,
-            made: Default::default(),
-        },
+        world: World::of(op, cloud, master, patience, &progress),
     };
     let Some(stopped) = runner.forward().await? else {
         drop(progress);
@@ -420,24 +411,13 @@ pub(super) async fn rollback(
     journal.retake(&op)?;
     let before = (op.state, op.note.clone());
     journal.set_state(&op.id, OpState::Running, ROLLING_BACK)?;
-    let mut salt = salt(&op).await?;
-    let patience = match &salt {
-        Some(salt) => patience(global, salt),
-        None => patience_of(global),
-    };
+    let (mut salt, patience) = salt(&op, global).await?;
     let progress = Progress::new(output, "rollback", touched.len());
+    let master = salt.as_mut().map(|salt| salt as &mut dyn Master);
     let mut runner = Runner {
         journal: &mut *journal,
         op: &op,
-        world: World {
-            cloud: &cloud,
-            salt: salt.as_mut().map(|salt| salt as &mut dyn Master),
-            patience,
-            op: &op.id,
-            plan: &op.plan,
-            progress: &progress,
-            made: Default::default(),
-        },
+        world: World::of(&op, &cloud, master, patience, &progress),
     };
     let result = runner.back().await;
     drop(progress);

@@ -4,12 +4,16 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::listing;
+use super::quota::Quota;
 use super::request::{Answer, Call, Doom, Outcome, Refusal, number, text};
 use super::world::{Later, World, now_fine, uuid};
 
 /// The newest microversion (3.NEWEST).
 pub(super) const NEWEST: u32 = 71;
-const QUOTA: &[(&str, i64)] = &[("volumes", 50), ("snapshots", 50), ("gigabytes", 5000)];
+const QUOTA: Quota = Quota {
+    table: "cinder_quota",
+    defaults: &[("volumes", 50), ("snapshots", 50), ("gigabytes", 5000)],
+};
 
 pub(super) fn handle(world: &mut World, call: &Call) -> Outcome {
     let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
@@ -50,23 +54,12 @@ pub(super) fn handle(world: &mut World, call: &Call) -> Outcome {
                         "Policy doesn't allow volume_extension:quotas:update to be performed.",
                     ));
                 }
-                let mut kept = world
-                    .one("cinder_quota", project)
-                    .cloned()
-                    .unwrap_or_else(|| json!({}));
-                for (key, value) in call.body["quota_set"].as_object().into_iter().flatten() {
-                    kept[key] = value.clone();
-                }
-                world.put("cinder_quota", project, kept);
+                QUOTA.set(world, project, &call.body["quota_set"]);
             }
             let set: serde_json::Map<String, Value> = QUOTA
+                .defaults
                 .iter()
-                .map(|(key, default)| {
-                    let kept = world
-                        .one("cinder_quota", project)
-                        .and_then(|q| q[*key].as_i64());
-                    ((*key).to_owned(), json!(kept.unwrap_or(*default)))
-                })
+                .map(|(key, _)| ((*key).to_owned(), json!(QUOTA.limit(world, project, key))))
                 .collect();
             Ok(Answer::json(200, json!({"quota_set": set})))
         }
@@ -83,14 +76,7 @@ fn version(call: &Call) -> Value {
 }
 
 fn limit(world: &World, call: &Call, key: &str) -> i64 {
-    let kept = world
-        .one("cinder_quota", &call.caller.project)
-        .and_then(|q| q[key].as_i64());
-    let default = QUOTA
-        .iter()
-        .find(|(k, _)| *k == key)
-        .map_or(-1, |(_, n)| *n);
-    kept.unwrap_or(default)
+    QUOTA.limit(world, &call.caller.project, key)
 }
 
 fn used(world: &World, call: &Call, kind: &str) -> i64 {

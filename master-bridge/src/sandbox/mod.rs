@@ -17,6 +17,7 @@ mod keystone;
 mod listing;
 mod neutron;
 mod nova;
+mod quota;
 mod request;
 mod server;
 mod vm;

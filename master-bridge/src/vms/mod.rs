@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::cloud::Client;
 use crate::error::{Error, Kind, Result};
+use crate::journal::Operation;
 use crate::plan::CloudPlan;
 use crate::plan::cloud::Ref;
 use crate::progress::Progress;
@@ -48,7 +49,26 @@ pub struct World<'a> {
     pub made: BTreeMap<String, Value>,
 }
 
-impl World<'_> {
+impl<'a> World<'a> {
+    /// The world of an operation that has made nothing yet, as far as is known here.
+    pub fn of(
+        op: &'a Operation<CloudPlan>,
+        cloud: &'a Client,
+        salt: Option<&'a mut dyn Master>,
+        patience: Patience,
+        progress: &'a Progress<'a>,
+    ) -> Self {
+        Self {
+            cloud,
+            salt,
+            patience,
+            op: &op.id,
+            plan: &op.plan,
+            progress,
+            made: BTreeMap::new(),
+        }
+    }
+
     /// The master.
     fn salt(&mut self) -> Result<&mut dyn Master> {
         match &mut self.salt {

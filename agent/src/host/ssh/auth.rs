@@ -191,19 +191,19 @@ fn format_line(key: &str, enc: &str, comment: &str, options: &[String]) -> Strin
 }
 
 /// The keys that may log in to one account.
-pub struct Authorized<'a> {
+pub struct Authorized {
     /// Whose account.
-    pub user: &'a str,
+    pub user: String,
     /// The file, with `%u` and `%h` as sshd has them, below the home if it is relative.
-    pub config: &'a str,
+    pub config: String,
     /// Algorithm of the fingerprints.
-    pub hash_type: Option<&'a str>,
+    pub hash_type: Option<String>,
 }
 
-impl Authorized<'_> {
+impl Authorized {
     /// The file.
     pub fn path(&self) -> Result<PathBuf> {
-        let account = account(self.user)?;
+        let account = account(&self.user)?;
         let mut path = String::new();
         let mut letters = self.config.chars();
         while let Some(c) = letters.next() {
@@ -213,7 +213,7 @@ impl Authorized<'_> {
             }
             match letters.next() {
                 Some('%') => path.push('%'),
-                Some('u') => path += self.user,
+                Some('u') => path += &self.user,
                 Some('h') => path += &account.home,
                 Some(other) => {
                     return Err(format!(
@@ -233,7 +233,7 @@ impl Authorized<'_> {
     /// The keys that are there.
     pub fn keys(&self) -> Result<Keys> {
         match self.path() {
-            Ok(path) if path.is_file() => read(&path, self.hash_type),
+            Ok(path) if path.is_file() => read(&path, self.hash_type.as_deref()),
             _ => Ok(Keys::new()),
         }
     }
@@ -262,10 +262,10 @@ impl Authorized<'_> {
             return Ok(Became::Invalid);
         }
         let enc = refine(enc)?;
-        let Ok(account) = account(self.user) else {
+        let Ok(account) = account(&self.user) else {
             return Ok(Became::Failed);
         };
-        if fingerprint(key, self.hash_type)?.is_none() {
+        if fingerprint(key, self.hash_type.as_deref())?.is_none() {
             return Ok(Became::NoKey);
         }
         let line = format_line(key, &enc, comment, options);
@@ -377,8 +377,8 @@ mod tests {
         let config = file.to_string_lossy().into_owned();
         let user = crate::host::account::current_name();
         let auth = Authorized {
-            user: &user,
-            config: &config,
+            user,
+            config,
             hash_type: None,
         };
         assert_eq!(auth.set("YWJj", "rsa", "me", &[]).unwrap(), Became::New);

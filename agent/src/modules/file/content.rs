@@ -170,8 +170,6 @@ fn path(args: &Args) -> Result<PathBuf> {
 
 /// A failed call as Python tells it.
 fn os_error(error: &io::Error, path: &Path) -> Error {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
     let kind = match error.kind() {
         io::ErrorKind::NotFound => "FileNotFoundError",
         io::ErrorKind::PermissionDenied => "PermissionError",
@@ -180,11 +178,7 @@ fn os_error(error: &io::Error, path: &Path) -> Error {
     };
     Error::Exception {
         kind,
-        message: format!(
-            "[Errno {}] {text}: '{}'",
-            error.raw_os_error().unwrap_or_default(),
-            path.display()
-        ),
+        message: python::os_error(path, error),
     }
 }
 
@@ -357,10 +351,7 @@ fn time(value: &Value) -> Result<SystemTime> {
 
 fn touch(_: &Context, args: &Args) -> Result {
     let path = expand_user(&args.text("name")?);
-    let plain = |e: io::Error| {
-        let text = e.to_string();
-        Error::execution(text.split(" (os error").next().unwrap_or_default())
-    };
+    let plain = |e: io::Error| Error::execution(python::strerror(&e));
     if !path.exists() {
         OpenOptions::new()
             .create(true)

@@ -87,20 +87,6 @@ fn path(args: &Args, key: &str) -> Result<PathBuf> {
     Ok(expand_user(&args.text(key)?))
 }
 
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
-}
-
-/// Python's text of a failed call.
-fn errno(error: &io::Error, path: &Path) -> String {
-    let code = error.raw_os_error().unwrap_or_default();
-    format!("[Errno {code}] {}: '{}'", plain(error), path.display())
-}
-
 fn absolute(path: &Path, text: &str) -> Result<()> {
     if path.is_absolute() {
         return Ok(());
@@ -143,7 +129,7 @@ fn symlink(_: &Context, args: &Args) -> Result {
         return Ok(true.into());
     }
     if force && fs::symlink_metadata(&path).is_ok() {
-        fs::remove_file(&path).map_err(|e| Error::execution(errno(&e, &path)))?;
+        fs::remove_file(&path).map_err(|e| Error::execution(python::os_error(&path, &e)))?;
     }
     link_to(&src, &path).map_err(failed)?;
     Ok(true.into())
@@ -174,7 +160,7 @@ fn link(_: &Context, args: &Args) -> Result {
         Err(error) => Err(Error::execution(format!(
             "Could not create '{}': {}",
             path.display(),
-            plain(&error)
+            python::strerror(&error)
         ))),
     }
 }
@@ -271,7 +257,7 @@ fn move_to(_: &Context, args: &Args) -> Result {
             "Unable to move '{}' to '{}': {}",
             src.display(),
             dst.display(),
-            errno(&e, &src)
+            python::os_error(&src, &e)
         ))
     })?;
     let comment = format!("'{}' moved to '{}'", src.display(), dst.display());
@@ -297,7 +283,7 @@ fn remove(_: &Context, args: &Args) -> Result {
         Err(error) => Err(Error::execution(format!(
             "Could not remove '{}': {}",
             path.display(),
-            errno(&error, &path)
+            python::os_error(&path, &error)
         ))),
     }
 }
@@ -344,7 +330,7 @@ fn rmdir(_: &Context, args: &Args) -> Result {
             true
         }
         Err(error) => {
-            let text = errno(&error, dir);
+            let text = python::os_error(dir, &error);
             errors.push(Value::from(vec![dir.display().to_string(), text]));
             false
         }

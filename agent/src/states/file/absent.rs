@@ -5,7 +5,7 @@ use std::path::Path;
 
 use salt_wire::map;
 
-use super::{Done, failed, io_text, path_of};
+use super::{Done, failed, os_error, path_of};
 use crate::context::Context;
 use crate::states::{Outcome, Run};
 
@@ -33,7 +33,7 @@ pub(super) fn absent(_: &Context, run: &Run<'_>) -> Done {
             Ok(()) => Ok(Outcome::changed(removed, format!("Removed file {name}"))),
             Err(error) => failed(format!(
                 "Could not remove '{name}': {}",
-                io_text(path, &error)
+                os_error(path, &error)
             )),
         };
     }

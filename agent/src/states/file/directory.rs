@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use salt_wire::{Map, Value, map};
 
 use super::perms::{self, Wanted, make_dirs};
-use super::{Done, check_user, failed, gid, io_text, normal_mode, owner, path_of, uid};
+use super::{Done, check_user, failed, gid, normal_mode, os_error, owner, path_of, uid};
 use crate::context::{Context, Error, python};
 use crate::fileclient::included;
 use crate::host::perms::stats;
@@ -124,7 +124,7 @@ impl Directory<'_> {
             return Ok(None);
         }
         let error = |text: String| Ok(Some(Outcome::failed(text)));
-        let io = |e: std::io::Error| Error::execution(io_text(path, &e));
+        let io = |e: std::io::Error| Error::execution(os_error(path, &e));
         if let Some(backup) = args.opt_text("backupname")? {
             let target = Path::new(&backup);
             if target.symlink_metadata().is_ok() {
@@ -394,7 +394,7 @@ impl Directory<'_> {
             } else {
                 fs::remove_file(&path)
             };
-            gone.map_err(|e| Error::execution(io_text(&path, &e)))?;
+            gone.map_err(|e| Error::execution(os_error(&path, &e)))?;
             removed.push(path.to_string_lossy().into_owned());
         }
         Ok(removed)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use salt_wire::{Map, Value, map};
 
-use super::{io_text, pattern, source};
+use super::{os_error, pattern, source};
 use crate::context::{Context, Error, python};
 use crate::host::fs::Pending;
 use crate::host::{diff, perms as owners};
@@ -26,7 +26,7 @@ pub(super) fn check_file(name: &str) -> Result<(), String> {
 
 /// A file's text. What is not UTF-8 is an error: an edit must not damage it.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
-    let bytes = fs::read(path).map_err(|e| Error::execution(io_text(path, &e)))?;
+    let bytes = fs::read(path).map_err(|e| Error::execution(os_error(path, &e)))?;
     String::from_utf8(bytes)
         .map_err(|_| Error::execution(format!("{} is not UTF-8 text", path.display())))
 }
@@ -38,7 +38,7 @@ pub(super) fn real(name: &str) -> PathBuf {
 
 /// Replaces a file's text; owner and mode stay. With a backup suffix the old file is kept beside it.
 pub(super) fn put(path: &Path, text: &str, backup: Option<&str>) -> Result<(), Error> {
-    let failed = |e: std::io::Error| Error::execution(io_text(path, &e));
+    let failed = |e: std::io::Error| Error::execution(os_error(path, &e));
     let before = owners::stats(path, true).map_err(failed)?;
     if let Some(suffix) = backup {
         let mut copy = path.as_os_str().to_owned();

@@ -95,7 +95,7 @@ pub(super) fn line(ctx: &Context, run: &Run<'_>) -> Done {
         if args.flag("backup") {
             let copy = format!("{}.{}", path.display(), clock::file_stamp());
             fs::copy(&path, &copy)
-                .map_err(|e| Error::execution(super::io_text(copy.as_ref(), &e)))?;
+                .map_err(|e| Error::execution(super::os_error(copy.as_ref(), &e)))?;
         }
         put(&path, &new, None)?;
     }

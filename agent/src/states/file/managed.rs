@@ -8,7 +8,7 @@ use salt_wire::{Map, Value};
 
 use super::perms::{self, Wanted};
 use super::source::{self, Source};
-use super::{Done, check_user, failed, io_text, mode_bits, normal_mode, owner, path_of, saltenv};
+use super::{Done, check_user, failed, mode_bits, normal_mode, os_error, owner, path_of, saltenv};
 use crate::context::{Context, Error, python};
 use crate::fileclient::url::scheme;
 use crate::host::fs::{Pending, make_dirs};
@@ -263,7 +263,7 @@ impl File<'_> {
         ));
         file.as_mut_os_string().push(args.text("tmp_ext")?);
         crate::host::fs::write_atomic(&file, new, 0o600)
-            .map_err(|e| Error::execution(io_text(&file, &e)))?;
+            .map_err(|e| Error::execution(os_error(&file, &e)))?;
         let command = format!("{} {}", args.text("check_cmd")?, file.display());
         let mut kwargs = Map::new();
         if let Some(shell) = self.ctx.facts.grains().get("shell") {
@@ -321,7 +321,7 @@ impl File<'_> {
     fn replace(&self, source: Option<&Source>, contents: Option<&[u8]>) -> Result<Outcome, Error> {
         let mut out = Outcome::unchanged("");
         let real = if self.path.is_symlink() && self.follow {
-            fs::canonicalize(self.path).map_err(|e| Error::execution(io_text(self.path, &e)))?
+            fs::canonicalize(self.path).map_err(|e| Error::execution(os_error(self.path, &e)))?
         } else {
             self.path.to_path_buf()
         };
@@ -413,11 +413,11 @@ impl File<'_> {
             out.comment = "Empty file".to_owned();
         }
         let mut pending = Pending::create(self.path, first)
-            .map_err(|e| Error::execution(io_text(self.path, &e)))?;
+            .map_err(|e| Error::execution(os_error(self.path, &e)))?;
         pending
             .write_all(new.unwrap_or_default())
             .and_then(|()| pending.commit())
-            .map_err(|e| Error::execution(io_text(self.path, &e)))?;
+            .map_err(|e| Error::execution(os_error(self.path, &e)))?;
         let mode = self.mode.clone().unwrap_or_else(|| owners::mode_text(open));
         let wanted = Wanted {
             mode: Some(&mode),
@@ -468,7 +468,7 @@ impl File<'_> {
                 .strip_prefix("/")
                 .unwrap_or(path),
         );
-        let failed = |e: std::io::Error| Error::execution(io_text(&dir, &e));
+        let failed = |e: std::io::Error| Error::execution(os_error(&dir, &e));
         make_dirs(&dir, 0o700).map_err(failed)?;
         let copy = dir.join(format!("{name}_{}", clock::backup_stamp()));
         fs::copy(path, &copy).map_err(failed)?;

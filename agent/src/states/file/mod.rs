@@ -25,7 +25,8 @@ use std::path::Path;
 use salt_wire::{Map, Value};
 
 use super::{Outcome, Run, State};
-use crate::context::{Args, Context, Error, Signature, python};
+use crate::context::python::{self, os_error};
+use crate::context::{Args, Context, Error, Signature};
 use crate::fileclient::FileClient;
 use crate::host::perms as owners;
 
@@ -315,15 +316,4 @@ pub(super) fn saltenv(run: &Run<'_>) -> String {
         .or_else(|| run.chunk.get("__env__"))
         .filter(|v| v.is_truthy())
         .map_or_else(|| "base".to_owned(), python::text)
-}
-
-fn io_text(path: &Path, error: &std::io::Error) -> String {
-    let code = error.raw_os_error().unwrap_or_default();
-    let text = error.to_string();
-    let text = text
-        .split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_owned();
-    format!("[Errno {code}] {text}: '{}'", path.display())
 }

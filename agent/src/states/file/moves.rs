@@ -84,7 +84,7 @@ pub(super) fn copy(ctx: &Context, run: &Run<'_>) -> Done {
     }
     let preserve = args.flag("preserve");
     let stats =
-        owners::stats(&source, true).map_err(|e| Error::execution(super::io_text(&source, &e)))?;
+        owners::stats(&source, true).map_err(|e| Error::execution(super::os_error(&source, &e)))?;
     let (user, group, mode) = if preserve {
         (
             stats.user.as_str().into(),
@@ -372,7 +372,7 @@ pub(super) fn hardlink(ctx: &Context, run: &Run<'_>) -> Done {
         perms::make_dirs(dir, &wanted)?;
     }
     let mut out = Outcome::unchanged("");
-    let told = |e: std::io::Error| Error::execution(super::io_text(link, &e));
+    let told = |e: std::io::Error| Error::execution(super::os_error(link, &e));
     if link.is_file() && !is_hardlink {
         if !force {
             return failed(format!("File exists where the hard link {name} should be"));

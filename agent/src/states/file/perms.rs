@@ -142,7 +142,7 @@ pub(super) fn make_dirs(dir: &Path, wanted: &Wanted<'_>) -> Result<(), Error> {
     }
     for path in missing.into_iter().rev() {
         crate::host::fs::make_dirs(path, 0o777)
-            .map_err(|e| Error::execution(super::io_text(path, &e)))?;
+            .map_err(|e| Error::execution(super::os_error(path, &e)))?;
         let mut ignored = Outcome::default();
         check(path, wanted, false, &mut ignored)?;
     }

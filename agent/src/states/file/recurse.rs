@@ -221,7 +221,7 @@ fn remove(path: &Path) -> Result<(), Error> {
     } else {
         fs::remove_file(path)
     };
-    done.map_err(|e| Error::execution(super::io_text(path, &e)))
+    done.map_err(|e| Error::execution(super::os_error(path, &e)))
 }
 
 /// The sources that are there; the inner error is what is wrong with them.

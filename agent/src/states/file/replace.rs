@@ -96,7 +96,7 @@ pub(super) fn replace(_: &Context, run: &Run<'_>) -> Done {
             let link = format!("{name}{backup}");
             drop(fs::remove_file(&link));
             std::os::unix::fs::symlink(format!("{}{backup}", target.display()), &link)
-                .map_err(|e| Error::execution(super::io_text(Path::new(&link), &e)))?;
+                .map_err(|e| Error::execution(super::os_error(Path::new(&link), &e)))?;
         }
     }
     let shown = if args.flag("show_changes") {

@@ -251,7 +251,7 @@ pub(super) fn decode(ctx: &Context, run: &Run<'_>) -> Done {
         let changes = if old.is_some() { changes } else { Map::new() };
         return Ok(Outcome::would(changes, "File is set to be updated."));
     }
-    rewrite(path, &bytes, 0o644).map_err(|e| Error::execution(super::io_text(path, &e)))?;
+    rewrite(path, &bytes, 0o644).map_err(|e| Error::execution(super::os_error(path, &e)))?;
     Ok(Outcome::changed(changes, "File was updated."))
 }
 

@@ -142,7 +142,7 @@ fn fetched(
     if path.is_dir() {
         return Err(format!("[Errno 21] Is a directory: '{}'", path.display()));
     }
-    let bytes = fs::read(&path).map_err(|e| super::io_text(&path, &e))?;
+    let bytes = fs::read(&path).map_err(|e| super::os_error(&path, &e))?;
     let announced = if scheme(address) != "salt"
         && hash.is_truthy()
         && !run.args.flag("skip_verify")
@@ -235,7 +235,7 @@ pub(in crate::states) fn parse_hash(
             .cache_file(&text, &env, None)
             .map_err(|e| e.to_string())?
             .ok_or_else(|| format!("Source hash file {text} not found"))?;
-        let lines = fs::read_to_string(&file).map_err(|e| super::io_text(&file, &e))?;
+        let lines = fs::read_to_string(&file).map_err(|e| super::os_error(&file, &e))?;
         let wanted = run.args.get("source_hash_name");
         let wanted = wanted.is_truthy().then(|| python::text(wanted));
         return from_file(&lines, name, address, wanted.as_deref()).ok_or_else(invalid);

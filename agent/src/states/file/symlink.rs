@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use salt_wire::{Map, Value, map};
 
 use super::perms::{Wanted, make_dirs};
-use super::{Done, failed, gid, io_text, normal_mode, owner, path_of, uid};
+use super::{Done, failed, gid, normal_mode, os_error, owner, path_of, uid};
 use crate::context::{Context, python};
 use crate::host::account;
 use crate::host::perms::{self, stats};
@@ -97,7 +97,7 @@ pub(super) fn symlink(_: &Context, run: &Run<'_>) -> Done {
             return Ok(ownership(path, &name, &owned));
         }
         if let Err(error) = fs::remove_file(path) {
-            return failed(io_text(path, &error));
+            return failed(os_error(path, &error));
         }
     } else if path.exists()
         && let Some(refusal) = make_way(run, path, &name, &target)
@@ -107,7 +107,7 @@ pub(super) fn symlink(_: &Context, run: &Run<'_>) -> Done {
     if let Err(error) = make_link(&target, path) {
         return failed(format!(
             "Unable to create new symlink {name} -> {target}: {}",
-            io_text(path, &error)
+            os_error(path, &error)
         ));
     }
     let mut out = Outcome::changed(
@@ -247,14 +247,14 @@ fn make_way(run: &Run<'_>, path: &Path, name: &str, target: &str) -> Option<Stri
                 ));
             }
             if let Err(error) = remove(&backup) {
-                return Some(io_text(&backup, &error));
+                return Some(os_error(&backup, &error));
             }
         }
         return fs::rename(path, &backup).err().map(|error| {
             format!(
                 "Unable to rename {name} to backup {} -> : {}",
                 backup.display(),
-                io_text(path, &error)
+                os_error(path, &error)
             )
         });
     }
@@ -271,7 +271,7 @@ fn make_way(run: &Run<'_>, path: &Path, name: &str, target: &str) -> Option<Stri
     remove(path).err().map(|error| {
         format!(
             "Unable to create new symlink {name} -> {target}: {}",
-            io_text(path, &error)
+            os_error(path, &error)
         )
     })
 }

@@ -171,7 +171,7 @@ pub(super) fn tidied(_: &Context, run: &Run<'_>) -> Done {
             Error::execution(format!(
                 "Could not remove '{}': {}",
                 path.display(),
-                super::io_text(path, &e)
+                super::os_error(path, &e)
             ))
         })?;
     }

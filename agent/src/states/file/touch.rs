@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use salt_wire::{Value, map};
 
-use super::{Done, failed, io_text, path_of, perms};
+use super::{Done, failed, os_error, path_of, perms};
 use crate::context::{Context, Error, python};
 use crate::states::{Outcome, Run};
 
@@ -83,7 +83,7 @@ pub(super) fn touch(_: &Context, run: &Run<'_>) -> Done {
     }
     let (accessed, modified) = (time(atime)?, time(mtime)?);
     let extant = path.exists();
-    let told = |e: std::io::Error| Error::execution(io_text(path, &e));
+    let told = |e: std::io::Error| Error::execution(os_error(path, &e));
     if !extant {
         create(path).map_err(told)?;
     }

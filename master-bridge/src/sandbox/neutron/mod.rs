@@ -11,6 +11,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::listing;
+use super::quota::Quota;
 use super::request::{Answer, Call, Outcome, Refusal, text};
 use super::world::{World, now, uuid};
 
@@ -87,15 +88,18 @@ const COLLECTIONS: &[Collection] = &[
 ];
 
 /// How many of each a project may have, unless told otherwise.
-const QUOTA: &[(&str, i64)] = &[
-    ("network", 100),
-    ("subnet", 100),
-    ("port", 500),
-    ("router", 10),
-    ("floatingip", 50),
-    ("security_group", 100),
-    ("security_group_rule", 1000),
-];
+const QUOTA: Quota = Quota {
+    table: "quota",
+    defaults: &[
+        ("network", 100),
+        ("subnet", 100),
+        ("port", 500),
+        ("router", 10),
+        ("floatingip", 50),
+        ("security_group", 100),
+        ("security_group_rule", 1000),
+    ],
+};
 
 /// The network, subnets and router that a new sandbox has, as many clouds have them.
 pub(super) fn seed(world: &mut World, demo: &str) -> Result<(), Refusal> {
@@ -316,20 +320,14 @@ fn quotas(world: &mut World, call: &Call, rest: &[&str]) -> Outcome {
                 "This request is disallowed by policy.",
             ));
         }
-        let mut kept = world
-            .one("quota", project)
-            .cloned()
-            .unwrap_or_else(|| json!({}));
-        for (key, value) in call.body["quota"].as_object().into_iter().flatten() {
-            kept[key] = value.clone();
-        }
-        world.put("quota", project, kept);
+        QUOTA.set(world, project, &call.body["quota"]);
     }
     let details = rest.get(1).is_some_and(|r| r.starts_with("details"));
     let quota: serde_json::Map<String, Value> = QUOTA
+        .defaults
         .iter()
         .map(|(kind, _)| {
-            let limit = limit(world, project, kind);
+            let limit = QUOTA.limit(world, project, kind);
             let value = if details {
                 json!({"limit": limit, "used": used(world, project, kind), "reserved": 0})
             } else {
@@ -341,15 +339,6 @@ fn quotas(world: &mut World, call: &Call, rest: &[&str]) -> Outcome {
     Ok(Answer::json(200, json!({"quota": quota})))
 }
 
-fn limit(world: &World, project: &str, kind: &str) -> i64 {
-    let kept = world.one("quota", project).and_then(|q| q[kind].as_i64());
-    let default = QUOTA
-        .iter()
-        .find(|(k, _)| *k == kind)
-        .map_or(-1, |(_, n)| *n);
-    kept.unwrap_or(default)
-}
-
 fn used(world: &World, project: &str, kind: &str) -> i64 {
     let used = world
         .all(kind)
@@ -359,7 +348,7 @@ fn used(world: &World, project: &str, kind: &str) -> i64 {
 }
 
 fn within_quota(world: &World, project: &str, kind: &str) -> Result<(), Refusal> {
-    let limit = limit(world, project, kind);
+    let limit = QUOTA.limit(world, project, kind);
     if limit >= 0 && used(world, project, kind) >= limit {
         return Err(Refusal::new(
             409,

@@ -4,20 +4,24 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::super::listing;
+use super::super::quota::Quota;
 use super::super::request::{Answer, Call, Outcome, Refusal, list, number, text};
 use super::super::world::{World, hex, now_fine, uuid};
 use super::view;
 
 /// How much a project may have, unless told otherwise.
-const QUOTA: &[(&str, i64)] = &[
-    ("instances", 50),
-    ("cores", 200),
-    ("ram", 512_000),
-    ("key_pairs", 100),
-    ("metadata_items", 128),
-    ("server_groups", 10),
-    ("server_group_members", 10),
-];
+const QUOTA: Quota = Quota {
+    table: "nova_quota",
+    defaults: &[
+        ("instances", 50),
+        ("cores", 200),
+        ("ram", 512_000),
+        ("key_pairs", 100),
+        ("metadata_items", 128),
+        ("server_groups", 10),
+        ("server_group_members", 10),
+    ],
+};
 
 pub(super) fn flavors(world: &mut World, call: &Call, rest: &[&str]) -> Outcome {
     let shown = |f: &Value| {
@@ -133,7 +137,7 @@ pub(super) fn keypairs(world: &mut World, call: &Call, rest: &[&str]) -> Outcome
                 .filter(|k| text(k, "user_id") == user)
                 .count();
             if i64::try_from(owned)
-                .is_ok_and(|n| n >= limit(world, &call.caller.project, "key_pairs"))
+                .is_ok_and(|n| n >= QUOTA.limit(world, &call.caller.project, "key_pairs"))
             {
                 return Err(Refusal::forbidden("Quota exceeded, too many key pairs."));
             }
@@ -253,7 +257,7 @@ pub(super) fn groups(world: &mut World, call: &Call, rest: &[&str]) -> Outcome {
                 .filter(|g| text(g, "project_id") == call.caller.project)
                 .count();
             if i64::try_from(mine)
-                .is_ok_and(|n| n >= limit(world, &call.caller.project, "server_groups"))
+                .is_ok_and(|n| n >= QUOTA.limit(world, &call.caller.project, "server_groups"))
             {
                 return Err(Refusal::forbidden(
                     "Quota exceeded, too many server groups.",
@@ -292,17 +296,6 @@ pub(super) fn groups(world: &mut World, call: &Call, rest: &[&str]) -> Outcome {
     }
 }
 
-fn limit(world: &World, project: &str, key: &str) -> i64 {
-    let kept = world
-        .one("nova_quota", project)
-        .and_then(|q| q[key].as_i64());
-    let default = QUOTA
-        .iter()
-        .find(|(k, _)| *k == key)
-        .map_or(-1, |(_, n)| *n);
-    kept.unwrap_or(default)
-}
-
 /// Instances, cores and memory in use.
 fn usage(world: &World, project: &str) -> [i64; 3] {
     let mine = world
@@ -324,7 +317,7 @@ pub(super) fn room_for(world: &World, project: &str, flavor: &Value) -> Result<(
         .zip(used)
         .zip(wanted)
     {
-        let limit = limit(world, project, key);
+        let limit = QUOTA.limit(world, project, key);
         if limit >= 0 && used + wanted > limit {
             return Err(Refusal::forbidden(format!(
                 "Quota exceeded for {key}: Requested {wanted}, but already used {used} of {limit} {key}"
@@ -337,7 +330,7 @@ pub(super) fn room_for(world: &World, project: &str, flavor: &Value) -> Result<(
 pub(super) fn limits(world: &World, call: &Call) -> Answer {
     let project = &call.caller.project;
     let [instances, cores, ram] = usage(world, project);
-    let of = |key| limit(world, project, key);
+    let of = |key| QUOTA.limit(world, project, key);
     let groups = world
         .all("server_group")
         .filter(|g| text(g, "project_id") == *project)
@@ -364,20 +357,13 @@ pub(super) fn quotas(world: &mut World, call: &Call, rest: &[&str]) -> Outcome {
                 "Policy doesn't allow os_compute_api:os-quota-sets:update to be performed.",
             ));
         }
-        let mut kept = world
-            .one("nova_quota", project)
-            .cloned()
-            .unwrap_or_else(|| json!({}));
-        for (key, value) in call.body["quota_set"].as_object().into_iter().flatten() {
-            kept[key] = value.clone();
-        }
-        world.put("nova_quota", project, kept);
+        QUOTA.set(world, project, &call.body["quota_set"]);
     }
     let detail = more.first() == Some(&"detail");
     let used = usage(world, project);
     let mut set = json!({});
-    for (at, (key, _)) in QUOTA.iter().enumerate() {
-        let limit = limit(world, project, key);
+    for (at, (key, _)) in QUOTA.defaults.iter().enumerate() {
+        let limit = QUOTA.limit(world, project, key);
         set[*key] = match detail {
             true => {
                 json!({"limit": limit, "in_use": used.get(at).copied().unwrap_or_default(), "reserved": 0})

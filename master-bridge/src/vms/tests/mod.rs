@@ -184,19 +184,17 @@ async fn live(dir: &Path, op: &Operation<CloudPlan>, fake: &Fake, work: Work) ->
     let mut runner = Runner {
         journal: &mut journal,
         op,
-        world: World {
-            cloud: &cloud,
-            salt: Some(&mut master),
-            patience: Patience {
+        world: World::of(
+            op,
+            &cloud,
+            Some(&mut master),
+            Patience {
                 timeout: quick,
                 gather: quick,
                 most: quick * 10,
             },
-            op: &op.id,
-            plan: &op.plan,
-            progress: &progress,
-            made: BTreeMap::new(),
-        },
+            &progress,
+        ),
     };
     match work {
         Work::Forward => runner.forward().await.unwrap(),
