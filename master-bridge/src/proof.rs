@@ -1,14 +1,14 @@
 //! Proof of a minion's key: what its fingerprint should be, from a place that the network cannot forge.
 //!
 //! Such places are the operator's own word (`--finger`), a file of `id fingerprint` lines, and a captured
-//! console log with the line that the agent prints at start:
-//! `salt-agent: id=… fingerprint=… nonce=… state=…`.
+//! console log with the line that the agent prints at start, see [`salt_wire::announce`].
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use salt_wire::Announcement;
 use salt_wire::crypto::{Fingerprint, HashType};
 
 use crate::error::{Error, Kind, Result};
@@ -86,9 +86,9 @@ impl Sources {
             let text = read(path)?;
             let mut latest = BTreeMap::new();
             for line in text.lines() {
-                if let Some(said) = Announcement::of(line) {
+                if let Some(said) = Announcement::parse(line) {
                     // A machine that was started again may print a new key: the last line counts.
-                    latest.insert(said.id, said.fingerprint);
+                    latest.insert(said.id.to_string(), said.fingerprint);
                 }
             }
             if latest.is_empty() {
@@ -121,8 +121,8 @@ impl Expected {
         let said = console
             .lines()
             .rev()
-            .filter_map(Announcement::of)
-            .find(|s| s.id == id);
+            .filter_map(Announcement::parse)
+            .find(|s| s.id.as_str() == id);
         match said {
             Some(said) => self.add(id, said.fingerprint, place),
             None => Ok(()),
@@ -188,46 +188,6 @@ fn listed<'a>(line: &'a str, place: &str) -> Result<Option<(&'a str, Fingerprint
     Ok(Some((id.strip_suffix(':').unwrap_or(id), finger)))
 }
 
-/// What an agent announces on the console of its machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announcement {
-    /// Its minion id.
-    pub id: String,
-    /// Its key's fingerprint.
-    pub fingerprint: Fingerprint,
-    /// What its user-data gave it to repeat; `-` is none.
-    pub nonce: String,
-    /// Where its first join is, and why.
-    pub state: String,
-}
-
-impl Announcement {
-    /// The one in a line, whatever the kernel or a logger put before it. Of a line that the console cut, nothing.
-    pub fn of(line: &str) -> Option<Self> {
-        let (_, rest) = line.split_once("salt-agent: ")?;
-        let field = |name: &str| {
-            rest.split_whitespace()
-                .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
-        };
-        let word = |name| field(name).unwrap_or("-").to_owned();
-        let state = match field("reason") {
-            Some(reason) => format!("{} ({reason})", word("state")),
-            None => word("state"),
-        };
-        Some(Self {
-            id: field("id")?.to_owned(),
-            fingerprint: field("fingerprint")?.parse().ok()?,
-            nonce: word("nonce"),
-            state,
-        })
-    }
-
-    /// The last one in a console's text: a machine that was started again may have another key.
-    pub fn last(console: &str) -> Option<Self> {
-        console.lines().rev().find_map(Self::of)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,19 +222,6 @@ mod tests {
             ..Sources::default()
         };
         assert_eq!(empty.read(&[]).unwrap_err().kind, Kind::Refused);
-    }
-
-    #[test]
-    fn an_announcement_is_whole_or_none() {
-        let line = format!(
-            "[ 9.1] salt-agent: id=web1 fingerprint={} nonce=aa state=pending reason=pending\r",
-            finger("11")
-        );
-        let said = Announcement::last(&format!("boot\n{line}\nlogin:")).unwrap();
-        assert_eq!((said.id.as_str(), said.nonce.as_str()), ("web1", "aa"));
-        assert_eq!(said.state, "pending (pending)");
-        assert_eq!(Announcement::of(&line[..60]), None);
-        assert_eq!(Announcement::last("salt-agent: starting"), None);
     }
 
     #[test]

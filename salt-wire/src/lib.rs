@@ -37,6 +37,7 @@
 //! Every [`Error`] has a [`Fault`], which decides what another try is good for; every reason for not being
 //! connected has a [`Reason`], whose word is the same everywhere.
 
+pub mod announce;
 pub mod channel;
 pub mod crypto;
 pub mod error;
@@ -47,5 +48,6 @@ pub mod order;
 pub mod value;
 pub mod zmtp;
 
+pub use announce::Announcement;
 pub use error::{Error, Fault, Reason};
 pub use value::{Map, Value};

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use salt_wire::Announcement;
 use serde_json::{Value, json};
 
 use super::super::World;
 use crate::error::{Error, Kind, Result};
 use crate::output::json_of;
 use crate::progress::short;
-use crate::proof::Announcement;
 use crate::salt::{Job, job};
 
 /// Between two looks; the console of a busy host is not cheap.
@@ -31,10 +31,10 @@ pub(super) async fn announced(
                 let said = console
                     .lines()
                     .rev()
-                    .filter_map(Announcement::of)
-                    .find(|s| s.nonce == nonce);
+                    .filter_map(Announcement::parse)
+                    .find(|s| s.nonce.as_deref() == Some(nonce.as_str()));
                 match said {
-                    Some(said) if said.id != minion => {
+                    Some(said) if said.id.as_str() != minion => {
                         let text = format!(
                             "the agent on server {id} calls itself {}, not {minion}",
                             said.id
@@ -145,7 +145,7 @@ fn silent(id: &str, within: Duration, console: &str) -> Error {
         "no agent announced itself on the console of server {id} within {}",
         short(within)
     );
-    let other = Announcement::last(console);
+    let other = console.lines().rev().find_map(Announcement::parse);
     let hint = match (&other, console.trim().is_empty()) {
         (Some(_), _) => {
             "an agent is there with another nonce: did the server get this user-data (cloud-init, config drive)?"
