@@ -77,11 +77,30 @@ pub enum Command {
     /// Nothing of it is changed, so its master notices nothing. The unit of salt-minion is stopped and
     /// disabled, the agent's enabled and started. --undo gives everything back.
     Adopt(AdoptArgs),
+    /// Make this disk a golden image: forget keys, ids, caches, logs and everything else of this one machine
+    ///
+    /// Removes what is on the list, looks again to prove it, and writes a receipt (JSON, with a digest), also to
+    /// /var/lib/salt-agent/generalized.json of the image. Files that look like secrets are named and left alone.
+    /// Exits with 0 only when nothing is left. The minions of a running system are stopped first.
+    Generalize(GeneralizeArgs),
+    /// Do what the instance's user-data says about the minion, as cloud-init's salt_minion module would
+    ///
+    /// For images that have the agent in them; the unit runs it before each start. What an instance says is done
+    /// once: its `salt_minion:` block becomes minion.d/50-cloud-init.conf, its keys the minion's.
+    CloudInit(CloudInitArgs),
+    /// Let the program that lies on disk now take the running agent's place
+    ///
+    /// It waits until no job runs, so that a job may upgrade the agent and still return; its process id stays. If
+    /// the new program cannot live with the configuration, the old one goes on and says so in its status.
+    Restart,
     /// Print completions for a shell
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Print the systemd unit, for a machine that has the program and no package of it
+    #[command(hide = true)]
+    Unit,
     /// Print the manual page
     #[command(hide = true)]
     Man {
@@ -408,6 +427,91 @@ pub struct AdoptArgs {
     /// Leave systemd alone: only check and record
     #[arg(long)]
     pub no_systemd: bool,
+    /// Print as text or JSON
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Format,
+}
+
+/// What `generalize` forgets together, for `--only` and `--skip`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Section {
+    /// The minion: keys, id, caches, returns that wait, logs
+    Salt,
+    /// Ids and seeds of the machine itself, its name
+    Machine,
+    /// State of cloud-init and the files that it wrote for this instance
+    CloudInit,
+    /// Host keys, and who may log in
+    Ssh,
+    /// Leases and remembered network cards
+    Network,
+    /// Logs, journals, crash dumps
+    Logs,
+    /// Shell histories, mail, temporary files
+    History,
+    /// Cron tables and at jobs of users
+    Cron,
+    /// Downloaded packages and package lists
+    Packages,
+    /// What other agents know themselves by
+    Agents,
+    /// Private keys and credentials: they are named, never removed
+    Secrets,
+}
+
+/// `generalize`.
+#[derive(Debug, Clone, Args)]
+pub struct GeneralizeArgs {
+    /// The image's root, where it is mounted
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// Only look: say what is left of a machine
+    #[arg(long, conflicts_with = "dry_run")]
+    pub check: bool,
+    /// Show what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do it on a machine that is in service, too
+    #[arg(long)]
+    pub yes: bool,
+    /// Only these sections
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SECTION")]
+    pub only: Vec<Section>,
+    /// All sections but these
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SECTION")]
+    pub skip: Vec<Section>,
+    /// Keep the stored keys of masters: the image trusts them
+    #[arg(long)]
+    pub keep_trust: bool,
+    /// A file with a secret that is meant to be in the image, as a glob
+    #[arg(long, value_name = "GLOB")]
+    pub allow: Vec<String>,
+    /// Write the receipt to this file, too
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+    /// Print a line with the receipt's digest to this device when done, such as /dev/console
+    #[arg(long, value_name = "DEVICE")]
+    pub console: Option<PathBuf>,
+    /// Switch the machine off when it is clean
+    #[arg(long, conflicts_with_all = ["check", "dry_run"])]
+    pub poweroff: bool,
+    /// Print as text or JSON
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Format,
+}
+
+/// `cloud-init`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CloudInitArgs {
+    /// Show what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do it again for an instance that it was done for
+    #[arg(long)]
+    pub again: bool,
+    /// Make the minion's key, too, so that the daemon need not
+    #[arg(long)]
+    pub key: bool,
     /// Print as text or JSON
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Format,

@@ -115,6 +115,9 @@ fn help_is_data_and_mistakes_are_not() {
         "check-config",
         "remaster",
         "adopt",
+        "generalize",
+        "cloud-init",
+        "restart",
         "completions",
     ] {
         assert!(

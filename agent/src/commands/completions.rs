@@ -1,4 +1,5 @@
-//! `salt-agent completions` and `salt-agent man`: made from the same types as the command line.
+//! What is printed for others to keep: `completions` and `man`, made from the same types as the command line, and
+//! `unit`.
 
 use std::path::Path;
 
@@ -31,6 +32,14 @@ pub(super) fn man(dir: Option<&Path>) -> anyhow::Result<Code> {
         write_atomic(&file, text.as_bytes(), 0o644)
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
+    Ok(Code::OK)
+}
+
+/// The unit of the packages. The one that makes the key early is left out: the daemon makes it as well.
+pub(super) fn unit() -> anyhow::Result<Code> {
+    print::data(include_str!(
+        "../../../packaging/systemd/salt-agent.service"
+    ))?;
     Ok(Code::OK)
 }
 

@@ -4,25 +4,30 @@
 mod adopt;
 mod call;
 mod check_config;
+mod cloud_init;
 mod completions;
 mod doctor;
 mod exit;
 mod fingerprint;
+mod generalize;
 mod print;
 mod remaster;
+mod restart;
 mod run;
 mod status;
 
 use std::ffi::OsString;
 use std::path::Path;
 
+use anyhow::Context as _;
 use clap::Parser;
 use salt_wire::Value;
 
 use crate::cli::{Cli, Command, Global};
-use crate::config::{self, Loaded, Source};
+use crate::config::{self, Loaded, Settings, Source};
 use crate::host::env;
 use crate::host::exec::become_other;
+use crate::identity::binding::Parent;
 use crate::identity::{self, Cache};
 use crate::logging::{self, Destination};
 
@@ -55,7 +60,11 @@ fn dispatch(cli: &Cli) -> anyhow::Result<Code> {
         Command::CheckConfig(args) => check_config::run(global, args),
         Command::Remaster(args) => remaster::run(global, args),
         Command::Adopt(args) => adopt::run(global, args),
+        Command::Generalize(args) => generalize::run(global, args),
+        Command::CloudInit(args) => cloud_init::run(global, args),
+        Command::Restart => restart::run(global),
         Command::Completions { shell } => completions::run(*shell),
+        Command::Unit => completions::unit(),
         Command::Man { dir } => completions::man(dir.as_deref()),
     }
 }
@@ -90,6 +99,40 @@ pub(crate) fn source(global: &Global) -> Source {
 /// Reads the configuration as every command does; only the daemon keeps an id that was found.
 pub(crate) fn load(source: &Source, cache: Cache) -> Result<Loaded, config::Error> {
     config::load(source, &|opts| identity::find(opts, cache))
+}
+
+/// Before anything speaks with our key: a clone of another machine puts its parent's away.
+pub(crate) fn guard(settings: &Settings) -> anyhow::Result<Option<Parent>> {
+    identity::guard(settings).with_context(|| {
+        let dir = settings.pki_dir.display();
+        format!(
+            "cannot put the parent's key in {dir} away (`agent: {{identity: {{guard: false}}}}` says that it is ours)"
+        )
+    })
+}
+
+/// For what is done beside the daemon: a parent's key is not used, and putting it away is the daemon's work.
+pub(crate) fn refuse_a_clone(settings: &Settings) -> anyhow::Result<()> {
+    match identity::binding::parent_of(settings) {
+        None => Ok(()),
+        Some(parent) => anyhow::bail!(
+            "this machine is a clone of {parent} and must not use its key: `systemctl start salt-agent`, or \
+             `salt-agent cloud-init --key`, gives it one of its own"
+        ),
+    }
+}
+
+/// Says that this machine has just found out to be a clone.
+pub(crate) fn warn_of_clone(settings: &Settings, parent: &Parent) {
+    tracing::warn!(
+        cloned_from = parent.instance,
+        key = parent.fingerprint,
+        quarantine = %parent.quarantine.display(),
+        "This machine is a clone: its parent's key was put away, and it gets an id and a key of its own."
+    );
+    if let Some(place) = settings.origins.of("id") {
+        tracing::warn!(%place, "The id is set in the image: this clone shows another key under its parent's id.");
+    }
 }
 
 /// Starts logging as the settings say, and logs what there is to say about the configuration: each warning,

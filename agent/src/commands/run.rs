@@ -9,14 +9,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::{Code, load, source, start_logging};
+use super::{Code, guard, load, source, start_logging, warn_of_clone};
 use crate::cli::{Global, RunArgs};
-use crate::config::Settings;
+use crate::config::{self, FoundId, Settings};
 use crate::host::fs::write_atomic;
-use crate::host::privileges;
+use crate::host::{exec, privileges};
 use crate::identity::Cache;
 use crate::logging::Destination;
-use crate::supervisor;
+use crate::supervisor::{self, End};
 
 /// What still runs on other threads when all is done gets this long.
 const LEFTOVERS: Duration = Duration::from_millis(20);
@@ -32,9 +32,15 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Code> {
         let file = file.display().to_string();
         source.overrides.insert("log_file".into(), file.into());
     }
+    // First whose key this is: an id that was kept may be a parent's, too.
+    let unnamed = config::load(&source, &|_| Ok(FoundId::set("localhost")))?;
+    let parent = guard(&unnamed.settings)?;
     let loaded = load(&source, Cache::Write)?;
     become_user(&loaded.settings)?;
     start_logging(&loaded, Destination::Daemon);
+    if let Some(parent) = &parent {
+        warn_of_clone(&loaded.settings, parent);
+    }
     if args.write_pidfile {
         let pidfile = &loaded.settings.pidfile;
         let pid = format!("{}\n", std::process::id());
@@ -63,12 +69,17 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Code> {
                 _ = interrupt.recv() => {}
             }
         };
-        supervisor::run(loaded, reload, hangups, shutdown).await;
-        anyhow::Ok(())
+        anyhow::Ok(supervisor::run(loaded, reload, hangups, shutdown).await)
     });
     runtime.shutdown_timeout(LEFTOVERS);
-    ended?;
-    Ok(Code::OK)
+    match ended? {
+        End::Stop => Ok(Code::OK),
+        End::Anew(program) => {
+            let error = exec::replace(&program);
+            // systemd starts it, since this is a failure.
+            Err(error).with_context(|| format!("cannot become {}", program.display()))
+        }
+    }
 }
 
 /// `user`: before anything is opened, and with all that the daemon writes.

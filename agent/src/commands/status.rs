@@ -52,6 +52,16 @@ fn text(report: &StatusReport, paint: Paint) -> String {
     if report.masters.is_empty() {
         lines.push("  master    none".to_owned());
     }
+    if let Some((boot, start)) = report.ready_after_boot.zip(report.ready_after_start) {
+        lines.push(format!(
+            "  ready     {} after the kernel's start, {} after the agent's",
+            tenths(boot),
+            tenths(start)
+        ));
+    }
+    if let Some(parent) = &report.cloned_from {
+        lines.push(format!("  clone     of {parent}"));
+    }
     lines.push(format!("  jobs      {}", report.jobs.len()));
     for job in &report.jobs {
         let (state, since) = (&job.state, ago(job.since));
@@ -110,6 +120,11 @@ fn line_of(master: &MasterReport, paint: Paint) -> String {
     let reason = reason.map_or_else(String::new, |r| format!(" ({r})"));
     let since = ago(master.since);
     format!("  master    {} {state}{reason} for {since}", master.address)
+}
+
+/// Milliseconds as seconds with one digit, however many.
+fn tenths(milliseconds: u64) -> String {
+    format!("{}.{}s", milliseconds / 1000, milliseconds % 1000 / 100)
 }
 
 /// Seconds as people say them.

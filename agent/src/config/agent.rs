@@ -82,6 +82,32 @@ pub const KEYS: &[(&str, &str)] = &[
     ),
     ("identity:metadata_url", "address of the metadata service"),
     (
+        "identity:guard",
+        "false: the key is not bound to the instance, and a clone uses its parent's (true)",
+    ),
+    (
+        "identity:instance",
+        "what the key is bound to, instead of what the cloud and the machine say",
+    ),
+    (
+        "report:url",
+        "told once how the first join went: a Heat wait condition's URL or any other that takes JSON",
+    ),
+    ("report:method", "how: POST (default) or PUT"),
+    ("report:token", "sent as X-Auth-Token with it"),
+    (
+        "report:form",
+        "`heat` (default) or `cfn`: the names in its JSON",
+    ),
+    (
+        "report:after",
+        "success is told when a master is `ready` or, by default, when the startup states ran, too",
+    ),
+    (
+        "report:timeout",
+        "failure is told after this long without success (1h)",
+    ),
+    (
         "control:socket",
         "path of the control socket (control.sock in the cache directory)",
     ),
@@ -129,6 +155,54 @@ pub struct SpoolLimits {
     pub max_age: Duration,
     /// How many.
     pub max_entries: usize,
+}
+
+/// Who is told how the first join went, and how.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Where.
+    pub url: String,
+    /// `PUT`, else `POST`.
+    pub put: bool,
+    /// Proves that we may.
+    pub token: Option<String>,
+    /// CloudFormation's names instead of Heat's.
+    pub cfn: bool,
+    /// Success is a master that is ready, whatever its states do.
+    pub at_ready: bool,
+    /// Then it has failed.
+    pub timeout: Duration,
+}
+
+impl std::fmt::Debug for Report {
+    // A wait condition's address is a secret, too: whoever has it may signal.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Report").finish_non_exhaustive()
+    }
+}
+
+impl Report {
+    fn read(report: Reader<'_>) -> Result<Option<Self>, Error> {
+        let Some(url) = report.some_text("url")? else {
+            return Ok(None);
+        };
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(report.wrong("url", "an address of http or https", "something else"));
+        }
+        let put = report.word("method", &[("POST", false), ("PUT", true)])?;
+        let cfn = report.word("form", &[("heat", false), ("cfn", true)])?;
+        let at_ready = report.word("after", &[("ready", true), ("states", false)])?;
+        Ok(Some(Self {
+            url,
+            put: put.unwrap_or_default(),
+            token: report.some_text("token")?,
+            cfn: cfn.unwrap_or_default(),
+            at_ready: at_ready.unwrap_or_default(),
+            timeout: report
+                .duration("timeout")?
+                .unwrap_or(Duration::from_hours(1)),
+        }))
+    }
 }
 
 /// A rung of the ladder that tells which machine this is.
@@ -183,6 +257,12 @@ pub struct Agent {
     pub identity_sources: Vec<IdentitySource>,
     /// The metadata service.
     pub metadata_url: String,
+    /// A clone gets a key of its own.
+    pub identity_guard: bool,
+    /// The instance id, as the operator says it.
+    pub identity_instance: Option<String>,
+    /// Who is told how the first join went.
+    pub report: Option<Report>,
     /// Where the control socket is, when not in the cache directory.
     pub control_socket: Option<PathBuf>,
     /// This machine's own Salt for what is not native.
@@ -204,6 +284,8 @@ impl Agent {
         let spool = agent.inside(&spool_map, "agent:spool:");
         let identity_map = agent.map("identity")?;
         let identity = agent.inside(&identity_map, "agent:identity:");
+        let report_map = agent.map("report")?;
+        let report = agent.inside(&report_map, "agent:report:");
         let control_map = agent.map("control")?;
         let control = agent.inside(&control_map, "agent:control:");
         let orders_map = agent.map("orders")?;
@@ -246,6 +328,9 @@ impl Agent {
             metadata_url: identity
                 .some_text("metadata_url")?
                 .unwrap_or_else(|| "http://169.254.169.254".to_owned()),
+            identity_guard: identity.raw("guard").is_none() || identity.flag("guard")?,
+            identity_instance: identity.some_text("instance")?,
+            report: Report::read(report)?,
             control_socket: control.some_text("socket")?.map(PathBuf::from),
             compat: Compat::read(agent)?,
         })

@@ -24,6 +24,12 @@ pub struct StatusReport {
     pub jobs: Vec<JobReport>,
     /// Returns that no master has taken yet.
     pub spool: SpoolReport,
+    /// From the kernel's start to the first session that was ready, in milliseconds.
+    pub ready_after_boot: Option<u64>,
+    /// From the agent's start to the same.
+    pub ready_after_start: Option<u64>,
+    /// The instance that this machine's disk was copied from.
+    pub cloned_from: Option<String>,
     /// The last highstate.
     pub highstate: Option<LastHighstate>,
     /// State of a remaster, `steady` when there is none.

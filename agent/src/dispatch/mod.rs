@@ -3,11 +3,12 @@
 //!
 //! `crate::targeting` decides whether a job is ours, `guard.rs` whether it is allowed, `table.rs` keeps account
 //! of what runs and waits, `functions.rs` finds and calls the function, `run.rs` carries one job through,
-//! `scheduled.rs` one of the schedule.
+//! `scheduled.rs` one of the schedule; `last.rs` remembers how the last run of states went.
 //! One more rule about what may run goes to `guard.rs`.
 
 pub mod functions;
 pub mod guard;
+mod last;
 #[cfg(test)]
 mod oracle_tests;
 mod run;
@@ -20,9 +21,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 
 use salt_wire::Value;
+use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 pub use functions::Registry;
+pub use last::LastRun;
 pub use table::{Jobs, Publication};
 
 use crate::config::Settings;
@@ -67,9 +70,15 @@ struct Inner {
     masters: Arc<dyn Masters>,
     jobs: Arc<Jobs>,
     spool: Arc<Spool>,
+    last: watch::Sender<Option<LastRun>>,
 }
 
 impl Dispatcher {
+    /// The last run of states, and each that follows.
+    pub fn last_run(&self) -> watch::Receiver<Option<LastRun>> {
+        self.inner.last.subscribe()
+    }
+
     /// A dispatcher whose jobs see `base` (with their own job and master put in). Jobs that an earlier run
     /// left in the queue start with [`Dispatcher::resume`].
     pub fn new(
@@ -83,6 +92,7 @@ impl Dispatcher {
             masters,
             jobs,
             spool,
+            last: watch::Sender::new(None),
         });
         let watcher = inner.clone();
         let watch = move || {

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use salt_wire::{Map, Value, map};
 use tracing::{info, info_span, warn};
 
+use super::last::LastRun;
 use super::table::{Overdue, Publication, Running, jid};
 use super::{Inner, Registry, guard, scheduled};
 use crate::context::{Context, Error, Job, Result};
@@ -151,6 +152,9 @@ impl Inner {
             retcode = ?load.get("retcode"),
             "Job finished."
         );
+        if let Some(run) = LastRun::of(&publication.load, &load) {
+            self.last.send_replace(Some(run));
+        }
         if context.settings.jobs.cache_jobs {
             cache(context, &load);
         }

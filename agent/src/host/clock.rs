@@ -2,6 +2,16 @@
 
 use jiff::Zoned;
 
+/// How long the kernel has been running.
+pub fn since_boot() -> std::time::Duration {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = text
+        .split_whitespace()
+        .next()
+        .and_then(|word| word.parse().ok());
+    std::time::Duration::try_from_secs_f64(seconds.unwrap_or(0.0)).unwrap_or_default()
+}
+
 /// The local time of day with microseconds, as `start_time` of a state return has it.
 pub fn time_of_day() -> String {
     let now = Zoned::now();

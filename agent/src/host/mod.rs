@@ -6,6 +6,7 @@
 pub mod account;
 pub mod alternatives;
 pub mod archive;
+pub mod beneath;
 pub mod cancel;
 pub mod clock;
 pub mod cron;

@@ -44,6 +44,23 @@ pub fn is_running(text: &str) -> bool {
         .any(|p| p.pid != own && p.command.contains(text))
 }
 
+/// Our parent, its parent and so on.
+pub fn ancestors() -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut pid = std::process::id();
+    while pid > 1 && found.len() < 64 {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name in parentheses may hold anything.
+        let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+        let Some(parent) = after.split_whitespace().nth(1).and_then(|p| p.parse().ok()) else {
+            break;
+        };
+        found.push(parent);
+        pid = parent;
+    }
+    found
+}
+
 fn read(dir: &Path, pid: i32, users: &mut HashMap<u32, String>) -> Option<Process> {
     let status = fs::read_to_string(dir.join("status")).ok()?;
     let field = |name: &str| {

@@ -1,15 +1,22 @@
-//! Who this machine is to its masters: the minion id, as Salt finds it. An id in the configuration wins
-//! and never comes here.
+//! Who this machine is: to its masters, the minion id as Salt finds it (an id in the configuration wins and never
+//! comes here); and for itself, which machine its key belongs to ([`binding`]), so that no clone speaks with its
+//! parent's voice.
 //!
-//! One more source of names: a step in `names::first`.
+//! One more source of names: a step in `names::first`. One more place where a cloud leaves what an instance shall
+//! know: `places`.
 
+pub mod binding;
+pub mod instance;
 mod names;
+pub mod places;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use salt_wire::{Map, Value};
+
+pub use binding::{Binding, guard};
 
 use crate::config::{Error, FoundId};
 use crate::host::fs::write_atomic;

@@ -42,6 +42,14 @@ impl Store {
         }
     }
 
+    /// The same in another directory.
+    pub fn in_dir(settings: &Settings, dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            ..Self::of(settings)
+        }
+    }
+
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -87,7 +95,7 @@ impl Store {
     }
 
     /// Writes a new pair, unless somebody was faster: then theirs is ours.
-    fn keep(&self, key: PrivateKey) -> Result<PrivateKey, KeyError> {
+    pub fn keep(&self, key: PrivateKey) -> Result<PrivateKey, KeyError> {
         self.make_dir()?;
         guard::directory(&self.dir, self.group, self.owner)?;
         let path = self.private_file();

@@ -1,26 +1,13 @@
 //! Where orders may lie. Each source gives a text or nothing: what is not there is no fault, and what is wrong
 //! with a text is its judge's to say. All of this blocks.
 
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use salt_wire::Value;
 use salt_wire::order::signed::from_metadata;
-use salt_wire::{Map, Value};
 
 use crate::config::Settings;
-use crate::host::http::{self, Manner, Request};
-
-/// More than any order, certificate or instance's metadata has.
-const MAX_BYTES: u64 = 1 << 20;
-/// For a whole answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The drive that carries an instance's metadata, by either of its names.
-const DRIVES: [&str; 2] = ["/dev/disk/by-label/config-2", "/dev/disk/by-label/CONFIG-2"];
-/// On the drive and at the service alike.
-const META_DATA: &str = "openstack/latest/meta_data.json";
+use crate::identity::places::{META_DATA, config_drives, get, meta, mounted, read};
 
 /// A text and where it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,15 +29,14 @@ pub fn gather(settings: &Settings) -> Vec<Found> {
             found.push(Found { source, text });
         }
     };
-    add(file.display().to_string(), read(&file));
+    add(file.display().to_string(), text(&file));
     match &agent.order_drive {
         Some(dir) => add(dir.display().to_string(), on_drive(dir)),
         None => {
-            for device in DRIVES.map(Path::new).into_iter().filter(|d| d.exists()) {
-                add(
-                    device.display().to_string(),
-                    mounted(device, &settings.cachedir),
-                );
+            let at = settings.cachedir.join("config-drive");
+            for device in config_drives() {
+                let found = mounted(&device, &at, &on_drive);
+                add(device.display().to_string(), found);
             }
         }
     }
@@ -65,78 +51,29 @@ pub fn gather(settings: &Settings) -> Vec<Found> {
     found
 }
 
-fn read(path: &Path) -> Option<String> {
-    let file = fs::File::open(path).ok()?;
-    let mut text = String::new();
-    match file.take(MAX_BYTES).read_to_string(&mut text) {
-        Ok(_) => Some(text),
-        Err(error) => {
-            tracing::warn!(file = %path.display(), %error, "An order cannot be read.");
-            None
-        }
-    }
+fn text(path: &Path) -> Option<String> {
+    String::from_utf8(read(path)?).ok()
 }
 
 /// The order in the metadata of a config drive that is mounted there.
 fn on_drive(dir: &Path) -> Option<String> {
-    in_metadata(read(&dir.join(META_DATA))?.as_bytes())
-}
-
-/// The same on a drive that nobody has mounted: read-only, for a moment, where nobody looks.
-fn mounted(device: &Path, cachedir: &Path) -> Option<String> {
-    let dir: PathBuf = cachedir.join("config-drive");
-    fs::create_dir_all(&dir).ok()?;
-    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOEXEC | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    let mut text = None;
-    for form in ["iso9660", "vfat"] {
-        if mount(Some(device), &dir, Some(form), flags, None::<&str>).is_ok() {
-            text = on_drive(&dir);
-            if let Err(error) = umount2(&dir, MntFlags::MNT_DETACH) {
-                tracing::warn!(dir = %dir.display(), %error, "The config drive stays mounted.");
-            }
-            break;
-        }
-    }
-    text
+    in_metadata(&read(&dir.join(META_DATA))?)
 }
 
 /// The order in an instance's `meta` mapping, put together from its parts.
 fn in_metadata(json: &[u8]) -> Option<String> {
-    let document: Value = serde_json::from_slice(json).ok()?;
-    let meta: &Map = document.get("meta")?.as_map()?;
+    let meta = meta(json)?;
     from_metadata(|key| meta.get(key).and_then(Value::as_str))
-}
-
-fn get(url: &str) -> Option<String> {
-    // The metadata service is asked directly, as every client of it does.
-    let manner = Manner {
-        timeout: PATIENCE,
-        proxy: false,
-        ..Manner::default()
-    };
-    let request = Request {
-        method: "GET".to_owned(),
-        url: url.to_owned(),
-        ..Request::default()
-    };
-    let text = http::send(&http::agent(&manner), &request).and_then(|answer| {
-        if answer.status >= 400 {
-            return Err(format!("{} {}", answer.status, answer.reason()));
-        }
-        let bytes = answer.bytes(MAX_BYTES).map_err(|e| e.to_string())?;
-        String::from_utf8(bytes).map_err(|e| e.to_string())
-    });
-    text.inspect_err(|error| tracing::debug!(url, %error, "No order there."))
-        .ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::fs;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
-    use salt_wire::map;
     use salt_wire::order::signed::to_metadata;
+    use salt_wire::{Map, map};
 
     use super::*;
 

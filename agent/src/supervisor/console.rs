@@ -1,18 +1,18 @@
 //! The console line: who this machine is and how its first join goes, for an operator (or the bridge) who reads
-//! the serial console through a channel that the network cannot forge.
-//!
-//! `salt-agent: id=ID fingerprint=FINGERPRINT nonce=NONCE state=STATE [reason=REASON]`, one line at each state
-//! until the first session is ready.
+//! the serial console through a channel that the network cannot forge: one line at each state until the first
+//! session is ready. [`salt_wire::announce`] says what it looks like.
 
 use std::io::Write;
 use std::sync::Arc;
 
+use salt_wire::Announcement;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::credentials::Pair;
 use crate::config::Settings;
 use crate::host::fs;
+use crate::identity::Binding;
 use crate::logging::ANNOUNCE;
 use crate::session::{State, Status};
 
@@ -22,13 +22,15 @@ pub(super) async fn tell(
     pair: Arc<Pair>,
     mut status: watch::Receiver<Status>,
 ) {
+    let cloned_from = Binding::read(&settings.pki_dir).and_then(|binding| binding.parent());
     let mut said = String::new();
     loop {
-        let (words, ready) = {
+        let (announcement, ready) = {
             let status = status.borrow_and_update();
-            (words(&status), status.state.is_ready())
+            let announcement = announcement(&settings, &pair, &status, cloned_from.clone());
+            (announcement, status.state.is_ready())
         };
-        if let Some(line) = words.and_then(|words| line(&settings, &pair, &words))
+        if let Some(line) = announcement.map(|a| a.to_string())
             && line != said
         {
             info!(target: ANNOUNCE, "{line}");
@@ -41,29 +43,27 @@ pub(super) async fn tell(
     }
 }
 
-/// The states that an operator waits for; what lies between them is over in a moment.
-fn words(status: &Status) -> Option<String> {
-    let reason = match &status.state {
+/// What there is to say: of the states that an operator waits for. What lies between them is over in a moment.
+fn announcement(
+    settings: &Settings,
+    pair: &Pair,
+    status: &Status,
+    cloned_from: Option<String>,
+) -> Option<Announcement> {
+    let trouble = match &status.state {
         State::Ready { .. } => None,
         State::Pending(_) | State::Lost(_) => status.trouble.as_ref(),
         State::Connecting | State::Authenticating { .. } | State::Subscribing => return None,
     };
-    let mut words = format!("state={}", status.state.name());
-    if let Some(trouble) = reason {
-        words.push_str(" reason=");
-        words.push_str(trouble.reason.code());
-    }
-    Some(words)
-}
-
-fn line(settings: &Settings, pair: &Pair, words: &str) -> Option<String> {
     let key = pair.known()?;
-    Some(format!(
-        "salt-agent: id={} fingerprint={} nonce={} {words}",
-        settings.id,
-        key.public().fingerprint(settings.crypto.hash_type),
-        settings.agent.nonce.as_deref().unwrap_or("-"),
-    ))
+    Some(Announcement {
+        id: settings.id.parse().ok()?,
+        fingerprint: key.public().fingerprint(settings.crypto.hash_type),
+        nonce: settings.agent.nonce.clone(),
+        state: status.state.name().to_owned(),
+        reason: trouble.map(|t| t.reason.code().to_owned()),
+        cloned_from,
+    })
 }
 
 fn write(settings: &Settings, line: &str) {

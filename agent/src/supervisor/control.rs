@@ -11,6 +11,7 @@ use super::links::Link;
 use crate::context::Minion;
 use crate::control::{self, JobReport, MasterReport, SpoolReport, StatusReport};
 use crate::highstate::last::LastHighstate;
+use crate::identity::Binding;
 use crate::returns::Spool;
 
 /// Answers for the daemon.
@@ -38,6 +39,9 @@ impl control::Daemon for Control {
             highstate: LastHighstate::read(&settings.cachedir),
             remaster: daemon.remaster(),
             warnings: daemon.warnings(),
+            ready_after_boot: daemon.once.ready_after().map(|(boot, _)| boot),
+            ready_after_start: daemon.once.ready_after().map(|(_, start)| start),
+            cloned_from: Binding::read(&settings.pki_dir).and_then(|binding| binding.parent()),
         }
     }
 

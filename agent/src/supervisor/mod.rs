@@ -7,10 +7,11 @@
 //! ```
 //!
 //! One file per concern: `sessions` opens and closes them, `welcome` greets a master, `drain` delivers returns,
-//! `services` is the daemon as functions see it, `control` as the socket sees it. A service that functions or
+//! `report` tells those outside how the first join went, `services` is the daemon as functions see it, `control` as the socket sees it. A service that functions or
 //! the socket may ask for by name is registered with [`services::Services::serve`]; a further session (a
 //! candidate of a remaster) is opened with [`sessions::Sessions::open`].
 
+mod anew;
 mod console;
 mod control;
 mod credentials;
@@ -23,6 +24,7 @@ mod links;
 mod mismatch;
 mod orders;
 mod remaster;
+mod report;
 mod services;
 mod sessions;
 mod signing;
@@ -30,6 +32,7 @@ mod visit;
 mod welcome;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -37,6 +40,7 @@ use salt_wire::Map;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+pub(crate) use anew::SERVICE as RESTART;
 pub use credentials::Pair;
 pub use links::{Link, Links};
 pub use services::{Handler, Services};
@@ -182,14 +186,23 @@ fn context(
 /// Reads the configuration anew: at SIGHUP, and when a remaster has changed it.
 pub type Reload = dyn Fn() -> Result<Loaded, config::Error> + Send + Sync;
 
-/// Runs the daemon until `shutdown` comes; `hangups` gives one item for each SIGHUP. Nothing that can be mended while
+/// Why the daemon ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Stop,
+    /// This program shall take its place.
+    Anew(PathBuf),
+}
+
+/// Runs the daemon until `shutdown` comes, or a new program shall take its place; `hangups` gives one item for each SIGHUP. Nothing that can be mended while
 /// it runs keeps it from running: a full disk, a key that cannot be read, a master that is not there.
 pub async fn run(
     loaded: Loaded,
     reload: Arc<Reload>,
     mut hangups: mpsc::Receiver<()>,
     shutdown: impl Future<Output = ()>,
-) {
+) -> End {
     let started = Instant::now();
     let pulses = Arc::new(Pulses::default());
     let (sender, publications) = mpsc::channel(WAITING);
@@ -232,12 +245,16 @@ pub async fn run(
     let scheduler = tokio::spawn(scheduler(daemon.clone()));
     let heed = tokio::spawn(events::heed(daemon.clone(), daemon.services.listen()));
     let orders = tokio::spawn(orders::look(daemon.clone(), asked));
+    let report = tokio::spawn(report::tell(daemon.clone()));
     tokio::pin!(shutdown);
     let beat = pulse.run();
     tokio::pin!(beat);
-    loop {
+    let anew = anew::due(daemon.clone(), anew::offer(&daemon));
+    tokio::pin!(anew);
+    let end = loop {
         tokio::select! {
-            () = &mut shutdown => break,
+            () = &mut shutdown => break End::Stop,
+            program = &mut anew => break End::Anew(program),
             () = &mut beat => {}
             Some(()) = hangups.recv() => {
                 daemon.notify.reloading();
@@ -247,11 +264,16 @@ pub async fn run(
                 daemon.notify.ready();
             }
         }
+    };
+    match &end {
+        End::Stop => {
+            info!("Stopping.");
+            daemon.notify.stopping();
+        }
+        End::Anew(program) => info!(program = %program.display(), "Making room for a new program."),
     }
-    info!("Stopping.");
-    daemon.notify.stopping();
     crew.rest();
-    for task in [mover, pump, periodic, scheduler, heed, orders] {
+    for task in [mover, pump, periodic, scheduler, heed, orders, report] {
         task.abort();
     }
     let last = daemon.clone();
@@ -262,6 +284,7 @@ pub async fn run(
         waiting = daemon.dispatcher.spool().stats().waiting,
         "Stopped."
     );
+    end
 }
 
 /// Lets jobs end, then makes them; what the disk did not take gets its last chance.
@@ -276,7 +299,7 @@ fn finish(daemon: &Daemon) {
     daemon.dispatcher.spool().settle();
 }
 
-fn report(loaded: &Loaded) {
+fn warn_of(loaded: &Loaded) {
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
@@ -433,7 +456,7 @@ fn reloaded(daemon: &Arc<Daemon>, reload: &Reload) -> bool {
 
 /// Lives by other settings from now on; whether they lead to the same masters in the same way.
 fn adopt_settings(daemon: &Daemon, loaded: Loaded) -> bool {
-    report(&loaded);
+    warn_of(&loaded);
     let old = daemon.settings();
     let new = Arc::new(loaded.settings);
     if new.id != old.id || new.cachedir != old.cachedir {

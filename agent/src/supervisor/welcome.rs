@@ -1,8 +1,8 @@
 //! What happens when a session becomes ready: the pillar, the start events, and once in a life the
 //! startup states.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use salt_wire::{Map, Value, map};
@@ -15,6 +15,8 @@ use super::services::fresh_pillar;
 use crate::config::Settings;
 use crate::context::Context;
 use crate::dispatch::Masters;
+use crate::host;
+use crate::identity::{Binding, binding::Parent};
 use crate::logging::ANNOUNCE;
 use crate::session::backoff::{Backoff, random};
 use crate::session::{Session, Status};
@@ -24,6 +26,14 @@ use crate::session::{Session, Status};
 pub(super) struct Once {
     ready: AtomicBool,
     states: AtomicBool,
+    ready_after: OnceLock<(u64, u64)>,
+}
+
+impl Once {
+    /// Milliseconds from the kernel's start, and from ours, to the first session that was ready.
+    pub(super) fn ready_after(&self) -> Option<(u64, u64)> {
+        self.ready_after.get().copied()
+    }
 }
 
 /// Greets a master each time its session becomes ready.
@@ -95,7 +105,13 @@ fn announce(daemon: &Daemon, name: &str) {
         info!(master = name, "Session is ready.");
     } else {
         let milliseconds = u64::try_from(daemon.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        info!(target: ANNOUNCE, master = name, milliseconds, "Minion is ready.");
+        let since_boot = host::clock::since_boot().as_millis();
+        let since_boot = u64::try_from(since_boot).unwrap_or(u64::MAX);
+        daemon
+            .once
+            .ready_after
+            .get_or_init(|| (since_boot, milliseconds));
+        info!(target: ANNOUNCE, master = name, milliseconds, since_boot, "Minion is ready.");
     }
 }
 
@@ -115,17 +131,47 @@ async fn events(daemon: &Daemon, name: &str) {
     for tag in tags {
         fire(&link, &tag, data.as_str().into(), grains.clone()).await;
     }
+    cloned(daemon, &link).await;
 }
 
-/// Fires one event on a master's bus.
-pub(super) async fn fire(link: &Link, tag: &str, data: Value, grains: Option<Map>) {
+/// Fires one event on a master's bus; whether it was taken.
+pub(super) async fn fire(link: &Link, tag: &str, data: Value, grains: Option<Map>) -> bool {
     let event = salt_wire::load::Event {
         tag: tag.to_owned(),
         data,
     };
     let patience = link.client.patience();
-    if let Err(error) = link.client.request(event.to_map(grains), patience).await {
+    let sent = link.client.request(event.to_map(grains), patience).await;
+    if let Err(error) = &sent {
         warn!(tag, %error, "Event not delivered.");
+    }
+    sent.is_ok()
+}
+
+/// Says once that this machine is a copy: whoever runs the master should know where its disk came from.
+async fn cloned(daemon: &Daemon, link: &Link) {
+    let settings = daemon.settings();
+    let Some(binding) = Binding::read(&settings.pki_dir).filter(|b| !b.told) else {
+        return;
+    };
+    let Some(Parent {
+        instance,
+        fingerprint,
+        ..
+    }) = binding.cloned_from
+    else {
+        return;
+    };
+    let data = map! {
+        "cloned_from" => instance,
+        "fingerprint" => fingerprint,
+        "instance" => binding.machine.instance,
+    };
+    let tag = format!("salt/minion/{}/cloned", settings.id);
+    if fire(link, &tag, data.into(), None).await
+        && let Err(error) = Binding::told(&settings.pki_dir)
+    {
+        warn!(%error, "It could not be recorded that the master knows of the clone.");
     }
 }
 

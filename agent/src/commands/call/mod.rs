@@ -60,6 +60,9 @@ pub(super) fn run(global: &Global, args: &CallArgs) -> anyhow::Result<Code> {
         printer.show(&Value::Map(grains), "grains", 0);
         return Ok(Code::OK);
     }
+    if !context.settings.states.local {
+        super::refuse_a_clone(&context.settings)?;
+    }
     // Until the call is over.
     let _visit = match visit(&mut context) {
         Ok(visit) => visit,

@@ -14,6 +14,7 @@ use super::Finding;
 use crate::compat;
 use crate::config::{self, CompatMode, Loaded, Settings};
 use crate::control::{self, ControlError};
+use crate::identity::binding::parent_of;
 use crate::keys::Store;
 use crate::session::told;
 
@@ -133,6 +134,17 @@ pub(super) fn key(settings: &Settings) -> (Option<Arc<PrivateKey>>, Finding) {
                 .hint("mend the file that is named, or move it away to get a new key"),
         ),
     }
+}
+
+/// Only where something is wrong: the key is another machine's.
+pub(super) fn copied(settings: &Settings) -> Option<Finding> {
+    let parent = parent_of(settings)?;
+    let words = format!("the key is that of {parent}, and this machine is a copy of it");
+    Some(
+        Finding::failed("instance", words)
+            .word("cloned")
+            .hint("start the agent: it puts that key away and makes one of its own"),
+    )
 }
 
 /// Whether somebody keeps the clock: a wrong one makes masters refuse requests without a word.

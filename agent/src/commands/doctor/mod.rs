@@ -134,6 +134,10 @@ fn findings(global: &Global, args: &DoctorArgs) -> anyhow::Result<Vec<Finding>> 
     let (key, finding) = local::key(&settings);
     findings.push(finding);
     findings.push(local::compat(&settings));
+    let copied = local::copied(&settings);
+    // A parent's key is shown to nobody.
+    let key = key.filter(|_| copied.is_none());
+    findings.extend(copied);
     findings.push(local::clock());
     findings.push(local::daemon(&settings, patience));
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -148,6 +148,16 @@ impl Exec for Processes {
     }
 }
 
+/// Becomes another program, with our own arguments; comes back only when it cannot be started.
+pub fn replace(program: &std::path::Path) -> io::Error {
+    let mut arguments = std::env::args_os();
+    let mut anew = StdCommand::new(program);
+    // Called through a link, we are what the link is named after.
+    anew.arg0(arguments.next().unwrap_or_default());
+    anew.args(arguments);
+    anew.exec()
+}
+
 fn prepare(command: &Command) -> io::Result<StdCommand> {
     let (program, args) = command
         .argv
