@@ -7,6 +7,7 @@ SALT   := 3008.3 3007.15 3006.28
 CARGO  ?= cargo
 
 export SALT_AGENT_VENVS := $(VENVS)
+export SALT_AGENT_CACHE := $(CACHE)
 export PATH := $(TOOLS):$(PATH)
 
 # Seconds that each fuzz target runs in `make test`, and each master is soaked in `make soak`.
@@ -25,7 +26,7 @@ demo: packages $(VENVS)/3006.28/.ready $(VENVS)/3008.3/.ready ## Show the main j
 	target/release/demo
 
 .PHONY: test
-test: packages venvs fuzz ## Run every test, against real masters of three releases
+test: packages venvs cloud-init $(TOOLS)/cargo-deb fuzz ## Run every test, against real masters of three releases
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace --no-fail-fast
 
@@ -78,7 +79,22 @@ doc: ## Build the reference of the libraries and the man pages
 	target/debug/salt-agent man --dir target/man
 	target/debug/master-bridge man target/man
 
+.PHONY: test-vm
+test-vm: dist $(VENVS)/3008.3/.ready ## Boot a true VM from an image with the agent in it, bake that, boot its clones
+	tests/setup/vm.sh $(CACHE)/vm
+	$(CARGO) build --release --quiet --package harness --package master-bridge --bin vm --bin master-bridge
+	target/release/vm $(CACHE)/vm target/dist/salt-agent_*.deb
+
+.PHONY: dist
+dist: packages $(TOOLS)/cargo-deb $(TOOLS)/cargo-generate-rpm ## Build packages and the static program, with checksums, in target/dist
+	tests/setup/dist.sh
+	packaging/dist.sh
+
 # What the targets above need.
+
+.PHONY: cloud-init
+cloud-init: packages
+	@tests/setup/cloud-init.sh $(CACHE)/cloud-init
 
 .PHONY: packages
 packages:

@@ -43,7 +43,7 @@ fn main() {
     ));
 
     step("Three VMs boot from user-data");
-    say("cloud-init/user-data.yaml names the master, its fingerprint, and a nonce for each boot");
+    say("cloud-init/baked-in.yaml names the master, its fingerprint, and a nonce for each boot");
     let mut vms: Vec<_> = NAMES.iter().map(|name| Vm::boot(name, &old)).collect();
     for vm in &mut vms {
         vm.agent.wait_state(60, "pending", "pending");

@@ -3,10 +3,9 @@
 use std::fs;
 
 use harness::{Agent, Master};
-use salt_wire::Value;
 
 /// What an operator passes to `openstack server create --user-data`.
-const USER_DATA: &str = include_str!("../../cloud-init/user-data.yaml");
+const USER_DATA: &str = include_str!("../../cloud-init/baked-in.yaml");
 
 /// One VM.
 pub(crate) struct Vm {
@@ -24,16 +23,18 @@ impl Vm {
             .replace("<FINGER>", &format!("'{}'", master.finger()))
             .replace("<NONCE>", &nonce)
             // The demo runs the highstate itself, to show it.
-            .replace("startup_states: highstate", "startup_states: ''");
+            .replace("startup_states: highstate", "startup_states: ''")
+            // The machine that the demo runs on has a console of its own.
+            .replace("console: /dev/console", "console: null");
         let mut agent = Agent::bare(name);
         let root = agent.dir().to_owned();
         let parsed = salt_yaml::load(&user_data).unwrap();
-        for file in parsed.get("write_files").and_then(Value::as_list).unwrap() {
-            let path = file.get("path").and_then(Value::as_str).unwrap();
-            let path = root.join(path.trim_start_matches('/'));
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, file.get("content").and_then(Value::as_str).unwrap()).unwrap();
-        }
+        let conf = parsed
+            .get("salt_minion")
+            .and_then(|block| block.get("conf"))
+            .unwrap();
+        let text = salt_yaml::dump(conf, &salt_yaml::DumpOptions::default()).unwrap();
+        fs::write(root.join("etc/salt/minion.d/50-cloud-init.conf"), text).unwrap();
         fs::write(
             root.join("etc/salt/grains"),
             format!("demo_root: {}\n", root.display()),

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use harness::{Finished, Process, until, until_some};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -27,16 +28,17 @@ pub(crate) struct Machine {
     // Before its files: it uses them until it is gone.
     process: Option<Process>,
     inside: i32,
-    mounts: Mounts,
+    disk: Disk,
 }
 
-/// Its disk: an overlay on `/`, in memory.
-struct Mounts {
+/// Its disk: an overlay on `/`, in memory. Without its machine it is an image, which others can be started from.
+pub(crate) struct Disk {
     dir: TempDir,
 }
 
-impl Mounts {
-    fn make() -> nix::Result<Self> {
+impl Disk {
+    /// A new one on top of others, the topmost first, and on the files of this machine.
+    pub(crate) fn on(layers: &[&Path]) -> nix::Result<Self> {
         let dir = TempDir::with_prefix("sd-").unwrap();
         let none = MsFlags::empty();
         let mounts = Self { dir };
@@ -51,8 +53,9 @@ impl Mounts {
             fs::create_dir(mounts.dir.path().join(part)).unwrap();
         }
         let part = |name: &str| mounts.dir.path().join(name).display().to_string();
+        let lower: String = layers.iter().map(|l| format!("{}:", l.display())).collect();
         let options = format!(
-            "lowerdir=/,upperdir={},workdir={}",
+            "lowerdir={lower}/,upperdir={},workdir={}",
             part("upper"),
             part("work")
         );
@@ -67,12 +70,28 @@ impl Mounts {
         Ok(mounts)
     }
 
-    fn root(&self) -> PathBuf {
+    /// Its files, while it is mounted.
+    pub(crate) fn root(&self) -> PathBuf {
         self.dir.path().join("root")
+    }
+
+    /// What was written to it: a layer for other disks, once its machine has ended.
+    pub(crate) fn written(&self) -> PathBuf {
+        self.dir.path().join("upper")
+    }
+
+    /// Runs a program on it, as whoever builds an image does.
+    pub(crate) fn chroot(&self, argv: &[&str]) -> Finished {
+        let mut command = Command::new("chroot");
+        command
+            .arg(self.root())
+            .args(argv)
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        Finished::run(&mut command)
     }
 }
 
-impl Drop for Mounts {
+impl Drop for Disk {
     fn drop(&mut self) {
         umount2(&self.root(), MntFlags::MNT_DETACH).ok();
         umount2(self.dir.path(), MntFlags::MNT_DETACH).ok();
@@ -82,6 +101,14 @@ impl Drop for Mounts {
 impl Machine {
     /// Prepares the files with `prepare` and boots. Where that cannot be, says why and gives nothing; fails in CI.
     pub(crate) fn boot(prepare: impl FnOnce(&Path)) -> Option<Self> {
+        let disk = Self::disk(&[])?;
+        prepare(&disk.root());
+        Some(Self::start(disk))
+    }
+
+    /// A disk for a machine, without anything of Salt's. Where there cannot be one, says why and gives nothing;
+    /// fails in CI.
+    pub(crate) fn disk(layers: &[&Path]) -> Option<Disk> {
         let missing = |why: String| {
             assert!(std::env::var_os("CI").is_none(), "{why}");
             println!("skipped: {why}");
@@ -96,27 +123,36 @@ impl Machine {
                 return None;
             }
         }
-        let mounts = match Mounts::make() {
-            Ok(mounts) => mounts,
+        let disk = match Disk::on(layers) {
+            Ok(disk) => disk,
             Err(error) => {
                 missing(format!("an overlay of / cannot be mounted: {error}"));
                 return None;
             }
         };
-        let root = mounts.root();
+        let root = disk.root();
         fs::write(root.join("etc/machine-id"), "").unwrap();
         for unit in MASKED {
             let link = root.join("etc/systemd/system").join(unit);
             fs::remove_file(&link).ok();
             symlink("/dev/null", link).unwrap();
         }
-        for stale in ["etc/salt", "var/cache/salt", "var/log/salt", "run/salt"] {
-            fs::remove_dir_all(root.join(stale)).ok();
+        if layers.is_empty() {
+            for stale in ["etc/salt", "var/cache/salt", "var/log/salt", "run/salt"] {
+                fs::remove_dir_all(root.join(stale)).ok();
+            }
         }
-        prepare(&root);
+        Some(disk)
+    }
+
+    /// Boots a disk.
+    pub(crate) fn start(disk: Disk) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let root = disk.root();
         // On a directory of its own: the one above is hidden by the overlay's files.
-        let log = mounts.dir.path().join("console");
-        let name = format!("sa-test-{}", std::process::id());
+        let log = disk.dir.path().join("console");
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("sa-test-{}-{number}", std::process::id());
         let process = Process::start(
             Command::new("systemd-nspawn")
                 // No daemon of the host is asked for anything; cgroups of version 2, whatever the host mixes.
@@ -143,12 +179,31 @@ impl Machine {
         let machine = Self {
             process: Some(process),
             inside,
-            mounts,
+            disk,
         };
         until(60, "systemd to be up", || {
             machine.says(&["systemctl", "is-active", "basic.target"]) == "active"
         });
-        Some(machine)
+        machine
+    }
+
+    /// Switches it off as a power cut would and keeps its disk, ready to be a layer.
+    pub(crate) fn halt(mut self) -> Disk {
+        self.end();
+        let empty = TempDir::with_prefix("sd-").unwrap();
+        let disk = std::mem::replace(&mut self.disk, Disk { dir: empty });
+        umount2(&disk.root(), MntFlags::MNT_DETACH).ok();
+        disk
+    }
+
+    fn end(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.signal(Signal::SIGTERM);
+            let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+            while process.ended().is_none() && std::time::Instant::now() < end {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+        }
     }
 
     /// Runs a program inside.
@@ -181,7 +236,7 @@ impl Machine {
 
     /// A path inside, as it is seen from outside. Only for what lies on its disk, not below `/run` or `/tmp`.
     pub(crate) fn path(&self, inside: &str) -> PathBuf {
-        self.mounts.root().join(inside.trim_start_matches('/'))
+        self.disk.root().join(inside.trim_start_matches('/'))
     }
 
     /// The journal of a unit, a JSON document for each entry.
@@ -195,17 +250,11 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            if std::thread::panicking() {
-                let log = self.says(&["journalctl", "--no-pager", "-n", "80"]);
-                eprintln!("--- journal (last lines)\n{log}");
-            }
-            process.signal(Signal::SIGTERM);
-            let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
-            while process.ended().is_none() && std::time::Instant::now() < end {
-                std::thread::sleep(std::time::Duration::from_millis(50));
-            }
+        if self.process.is_some() && std::thread::panicking() {
+            let log = self.says(&["journalctl", "--no-pager", "-n", "80"]);
+            eprintln!("--- journal (last lines)\n{log}");
         }
+        self.end();
     }
 }
 

@@ -1,4 +1,5 @@
-//! The unit that we ship, under a real systemd: ready, reload, watchdog, stop, journal, adopt.
+//! The unit that we ship, under a real systemd: ready, reload, watchdog, stop, journal, adopt; the package that
+//! brings it; and first boots by cloud-init, golden images and their clones.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,7 +8,9 @@
     reason = "a failed unwrap in a test is a failed test"
 )]
 
+mod image;
 mod machine;
+mod packages;
 
 use std::fs;
 use std::path::Path;

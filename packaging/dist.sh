@@ -1,0 +1,78 @@
+#!/bin/sh
+# Everything that is given to users, in target/dist: packages, one static program, checksums, bill of materials.
+# Two builds of one commit give the same bytes: no path of this machine and no time of today gets in.
+#
+#   dist.sh          all of it
+#   dist.sh extras   only man pages and completions, with the program that was built last
+set -eu
+cd "$(dirname "$0")/.."
+
+dist=$PWD/target/dist
+machine=$(uname -m)
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+export SOURCE_DATE_EPOCH
+umask 022
+
+# Man pages and completions come from the program's own command line.
+extras() {
+	rm -rf "$dist/man" "$dist/completions"
+	mkdir -p "$dist/man" "$dist/completions"
+	"$1" man --dir "$dist/man"
+	"$1" completions bash >"$dist/completions/salt-agent.bash"
+	"$1" completions zsh >"$dist/completions/_salt-agent"
+	"$1" completions fish >"$dist/completions/salt-agent.fish"
+	find "$dist/man" "$dist/completions" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+}
+
+if [ "${1:-}" = extras ]; then
+	extras "$2"
+	exit 0
+fi
+
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+rust_home=$(rustc --print sysroot)
+remap="--remap-path-prefix=$PWD=/build --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$rust_home=/rust"
+build() {
+	RUSTFLAGS="$remap ${2:-}" CARGO_INCREMENTAL=0 CFLAGS="-ffile-prefix-map=$cargo_home=/cargo" \
+		cargo build --release --locked --quiet --package salt-agent --target "$1"
+}
+
+# The packages' program uses the C library of the system that it is built on; the static one needs none.
+native=$(rustc -vV | sed -n 's/^host: //p')
+static=$machine-unknown-linux-musl
+rm -rf "$dist"
+mkdir -p "$dist"
+build "$native"
+extras "$PWD/target/$native/release/salt-agent"
+
+if rustc --print target-libdir --target "$static" 2>/dev/null | xargs test -d && command -v musl-gcc >/dev/null; then
+	how=musl
+	CC_x86_64_unknown_linux_musl=musl-gcc build "$static"
+	program=target/$static/release/salt-agent
+else
+	# glibc, linked in: user names and host names of its resolver come from files and DNS only, since NSS modules
+	# (LDAP, sssd, mDNS) are shared libraries.
+	how=glibc
+	export CARGO_TARGET_DIR="$PWD/target/crt-static"
+	build "$native" "-C target-feature=+crt-static"
+	program=target/crt-static/$native/release/salt-agent
+	unset CARGO_TARGET_DIR
+fi
+name=salt-agent-$machine-linux-static
+install -m 755 "$program" "$dist/$name"
+echo "static program: $how"
+
+cargo metadata --format-version 1 --locked --filter-platform "$native" |
+	python3 packaging/sbom.py "$dist/$name" "$how" >"$dist/salt-agent.cdx.json"
+
+(
+	cd agent
+	for variant in "" compat; do
+		cargo deb --quiet --no-build --target "$native" ${variant:+--variant "$variant"} --output "$dist/"
+		cargo generate-rpm --target "$native" ${variant:+--variant "$variant"} \
+			--source-date "$SOURCE_DATE_EPOCH" --output "$dist/"
+	done
+)
+rm -rf "$dist/man" "$dist/completions"
+(cd "$dist" && sha256sum -- * >SHA256SUMS)
+ls -l "$dist"

@@ -1,0 +1,172 @@
+//! The package on a machine that lives: installed, upgraded in the middle of a job, downgraded, removed, purged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use harness::{Client, Finished, Master, bin, until};
+use serde_json::json;
+
+use crate::machine::{Disk, Machine};
+use crate::{AGENT, RELEASE};
+
+/// Packages the programs that the tests run, as this version.
+pub(crate) fn build(version: &str) -> Option<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock();
+    let there = Command::new("cargo").args(["deb", "--version"]).output();
+    if !there.is_ok_and(|ran| ran.status.success()) {
+        let why = "cargo-deb is not installed: run `make tools`";
+        assert!(std::env::var_os("CI").is_none(), "{why}");
+        println!("skipped: {why}");
+        return None;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let program = bin("salt-agent");
+    let mut extras = Command::new(root.join("packaging/dist.sh"));
+    Finished::run(extras.arg("extras").arg(&program)).success();
+    // Where cargo-deb looks for a release, the program that was tested, without what makes it ten times as big.
+    let stage = tempfile::tempdir().unwrap();
+    fs::create_dir(stage.path().join("release")).unwrap();
+    let lean = stage.path().join("release/salt-agent");
+    Finished::run(Command::new("strip").arg("-o").arg(&lean).arg(&program)).success();
+    let file = program.with_file_name(format!("salt-agent_{version}.deb"));
+    Finished::run(
+        Command::new("cargo")
+            .current_dir(root.join("agent"))
+            .env("CARGO_TARGET_DIR", stage.path())
+            .args(["deb", "--quiet", "--no-build", "--no-strip", "--fast"])
+            .args(["--deb-version", version, "--output"])
+            .arg(&file),
+    )
+    .success();
+    Some(file)
+}
+
+/// Into an image, as whoever builds one does.
+pub(crate) fn install(disk: &Disk, package: &Path) {
+    fs::copy(package, disk.root().join("root/agent.deb")).unwrap();
+    disk.chroot(&["dpkg", "--install", "/root/agent.deb"])
+        .success();
+}
+
+const CONFIG: &str = "id: machine\nlog_level: info\nkeysize: 2048\nagent: {trust: first-use}\n";
+
+#[test]
+fn a_job_outlives_the_upgrade_that_it_does() {
+    if !RELEASE.is_installed() {
+        return;
+    }
+    let Some(disk) = Machine::disk(&[]) else {
+        return;
+    };
+    let (Some(old), Some(new)) = (build("0.1.0"), build("0.2.0")) else {
+        return;
+    };
+    let master = Master::of(RELEASE).auto_accept().start();
+    fs::create_dir_all(disk.root().join("etc/salt")).unwrap();
+    let config = format!("master: {}\n{CONFIG}", master.address);
+    fs::write(disk.root().join("etc/salt/minion"), &config).unwrap();
+    for (name, file) in [("old.deb", &old), ("new.deb", &new)] {
+        fs::copy(file, disk.root().join("root").join(name)).unwrap();
+    }
+    let machine = Machine::start(disk);
+    let dpkg = |words: &[&str]| {
+        let argv = [&["env", "DEBIAN_FRONTEND=noninteractive", "dpkg"], words].concat();
+        machine.run(&argv).success()
+    };
+    let version = || machine.says(&["dpkg-query", "-f", "${Version}", "-W", "salt-agent"]);
+    // A conffile that its operator changed, and what the package itself never touches.
+    let edited = "/etc/salt/minion.d/00-agent.conf";
+
+    dpkg(&["--install", "/root/old.deb"]);
+    assert_eq!(machine.says(&["systemctl", "is-enabled", AGENT]), "enabled");
+    assert_eq!(machine.property(AGENT, "ActiveState"), "active");
+    crate::answers(&master);
+    let key = || fs::read(machine.path("/etc/salt/pki/minion/minion.pem")).unwrap();
+    let before = key();
+    fs::write(machine.path(edited), "# mine\n").unwrap();
+
+    let mut client = Client::of(&master);
+    upgrade_by_a_job(&machine, &mut client, "new.deb");
+    assert_eq!(version(), "0.2.0");
+    upgrade_by_a_job(&machine, &mut client, "old.deb");
+    assert_eq!(version(), "0.1.0", "back again");
+    assert_eq!(key(), before);
+    assert_eq!(
+        fs::read_to_string(machine.path(edited)).unwrap(),
+        "# mine\n"
+    );
+
+    a_program_that_does_not_work_is_not_started(&machine);
+
+    dpkg(&["--remove", "salt-agent"]);
+    assert_eq!(machine.property(AGENT, "ActiveState"), "inactive");
+    assert_eq!(key(), before, "a removed package leaves keys");
+    assert!(machine.path(edited).exists() && machine.path("/etc/salt/minion").exists());
+    dpkg(&["--install", "/root/new.deb"]);
+    crate::answers(&master);
+    dpkg(&["--purge", "salt-agent"]);
+    // Without another program of Salt its keys go as well; a file that no package brought stays.
+    for gone in ["/etc/salt/pki/minion", edited, "/var/lib/salt-agent"] {
+        assert!(!machine.path(gone).exists(), "{gone}");
+    }
+    assert!(machine.path("/etc/salt/minion").exists());
+}
+
+/// The job returns, another one beside it does, too; the process stays and its program is the new one.
+fn upgrade_by_a_job(machine: &Machine, client: &mut Client, package: &str) {
+    let pid = machine.property(AGENT, "MainPID");
+    let sleeper = json!(["sleep 6; echo slept"]);
+    let slept = client.publish("machine", "cmd.run", sleeper, 1);
+    let upgrade = json!([format!("dpkg --force-confold --install /root/{package}")]);
+    let (said, _) = client.call("machine", "cmd.run", upgrade, json!({}));
+    assert!(
+        said.as_str()
+            .is_some_and(|s| s.contains("Setting up salt-agent")),
+        "{said}"
+    );
+    until(60, "the return of the job beside it", || {
+        client.returns("machine", &slept)[0] == "slept"
+    });
+    until(60, "the new program", || {
+        let entries = machine.journal(AGENT);
+        let becoming = entries
+            .iter()
+            .rposition(|e| says(e, "Making room for a new program."));
+        let ready = entries.iter().rposition(|e| says(e, "Minion is ready."));
+        becoming.is_some() && ready > becoming
+    });
+    let link = machine.says(&["readlink", &format!("/proc/{pid}/exe")]);
+    assert_eq!(link, "/usr/bin/salt-agent", "the file that is there now");
+    assert_eq!(machine.property(AGENT, "MainPID"), pid);
+    assert_eq!(machine.property(AGENT, "NRestarts"), "0");
+    let (pong, _) = client.call("machine", "test.ping", json!([]), json!({}));
+    assert_eq!(pong, true);
+    // For the next time.
+    machine.run(&["journalctl", "--rotate", "--vacuum-time=1us"]);
+}
+
+fn says(entry: &serde_json::Value, words: &str) -> bool {
+    entry["MESSAGE"].as_str().is_some_and(|m| m.contains(words))
+}
+
+fn a_program_that_does_not_work_is_not_started(machine: &Machine) {
+    let pid = machine.property(AGENT, "MainPID");
+    machine
+        .run(&["mv", "/usr/bin/salt-agent", "/usr/bin/salt-agent.kept"])
+        .success();
+    machine
+        .run(&["cp", "/bin/false", "/usr/bin/salt-agent"])
+        .success();
+    machine.run(&["salt-agent.kept", "restart"]).success();
+    until(30, "the status to say why", || {
+        let status = machine.says(&["salt-agent.kept", "status"]);
+        status.contains("the new program is not used")
+    });
+    assert_eq!(machine.property(AGENT, "MainPID"), pid);
+    machine
+        .run(&["mv", "/usr/bin/salt-agent.kept", "/usr/bin/salt-agent"])
+        .success();
+}

@@ -1,0 +1,142 @@
+//! Disks: the image with the agent in it, clones of it, and the small disks that clouds give their instances.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use harness::Finished;
+
+/// Which cloud the small disk is from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Seed {
+    /// `cidata`.
+    NoCloud,
+    /// `config-2`, as OpenStack has it.
+    ConfigDrive,
+}
+
+/// What the image needs besides what packages bring.
+const FILES: &[(&str, &str)] = &[
+    ("etc/fstab", "/dev/vda / ext4 noatime 0 1\n"),
+    ("etc/hostname", "localhost\n"),
+    ("etc/hosts", "127.0.0.1 localhost\n"),
+    ("etc/resolv.conf", "nameserver 10.0.2.3\n"),
+    ("etc/machine-id", ""),
+    // Modules that need packages which a minimal root has not would make cloud-init fail as a whole.
+    (
+        "etc/cloud/cloud.cfg.d/90_test.cfg",
+        "datasource_list: [NoCloud, ConfigDrive, None]\n\
+         system_info: {network: {renderers: [networkd]}}\n\
+         cloud_init_modules: [bootcmd, write-files, set_hostname, update_hostname]\n\
+         cloud_config_modules: [runcmd]\n\
+         cloud_final_modules: [scripts-user, final-message]\n",
+    ),
+];
+
+/// The image, and how many bytes the agent added to it.
+pub(crate) fn image(files: &Path, package: &Path, work: &Path) -> (PathBuf, u64) {
+    let root = work.join("root");
+    fs::create_dir(&root).unwrap();
+    run(Command::new("tar")
+        .args(["--numeric-owner", "-xf"])
+        .arg(files.join("root.tar"))
+        .arg("-C")
+        .arg(&root));
+    let before = used(&root);
+    fs::copy(package, root.join("root/agent.deb")).unwrap();
+    run(Command::new("chroot")
+        .arg(&root)
+        .args(["dpkg", "--install", "/root/agent.deb"]));
+    fs::remove_file(root.join("root/agent.deb")).unwrap();
+    let added = used(&root).saturating_sub(before);
+    for (path, text) in FILES {
+        fs::write(root.join(path), text).unwrap();
+    }
+    let units = [
+        "systemd-networkd.service",
+        "systemd-networkd-wait-online.service",
+    ];
+    run(Command::new("chroot")
+        .arg(&root)
+        .args(["systemctl", "--quiet", "enable"])
+        .args(units));
+    let raw = work.join("image.raw");
+    run(Command::new("truncate").args(["--size", "2G"]).arg(&raw));
+    run(Command::new("mke2fs")
+        .args(["-q", "-t", "ext4", "-L", "root", "-m", "0", "-d"])
+        .arg(&root)
+        .arg(&raw));
+    let image = work.join("image.qcow2");
+    run(Command::new("qemu-img")
+        .args(["convert", "-O", "qcow2"])
+        .arg(&raw)
+        .arg(&image));
+    fs::remove_file(raw).unwrap();
+    (image, added)
+}
+
+/// A disk of its own on top of an image.
+pub(crate) fn clone(work: &Path, image: &Path, name: &str) -> PathBuf {
+    let disk = work.join(format!("{name}.qcow2"));
+    let mut command = Command::new("qemu-img");
+    command
+        .args(["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b"])
+        .arg(image)
+        .arg(&disk);
+    run(&mut command);
+    disk
+}
+
+/// The disk that says who the instance is.
+pub(crate) fn seed(work: &Path, name: &str, kind: Seed, user_data: &str) -> PathBuf {
+    let dir = work.join(format!("{name}.seed"));
+    let (label, top) = match kind {
+        Seed::NoCloud => {
+            fs::create_dir_all(&dir).unwrap();
+            let meta = format!("instance-id: i-{name}\nlocal-hostname: {name}\n");
+            fs::write(dir.join("meta-data"), meta).unwrap();
+            fs::write(dir.join("user-data"), user_data).unwrap();
+            ("cidata", vec!["meta-data", "user-data"])
+        }
+        Seed::ConfigDrive => {
+            let latest = dir.join("openstack/latest");
+            fs::create_dir_all(&latest).unwrap();
+            let meta = serde_json::json!({
+                "uuid": "8b1f1a3e-4f00-4000-8000-00000000000a", "hostname": name, "name": name,
+            });
+            fs::write(latest.join("meta_data.json"), meta.to_string()).unwrap();
+            fs::write(latest.join("user_data"), user_data).unwrap();
+            ("config-2", vec!["openstack"])
+        }
+    };
+    let disk = work.join(format!("{name}.seed.img"));
+    run(Command::new("truncate").args(["--size", "4M"]).arg(&disk));
+    run(Command::new("mkfs.vfat").args(["-n", label]).arg(&disk));
+    run(Command::new("mcopy")
+        .args(["-s", "-o", "-i"])
+        .arg(&disk)
+        .args(top)
+        .arg("::")
+        .current_dir(&dir));
+    disk
+}
+
+/// The bytes of a tree on disk.
+fn used(root: &Path) -> u64 {
+    let ran = Finished::run(
+        Command::new("du")
+            .args(["-s", "-B1", "--apparent-size"])
+            .arg(root),
+    )
+    .success();
+    ran.stdout
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+fn run(command: &mut Command) {
+    Finished::run(command).success();
+}
