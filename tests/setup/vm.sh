@@ -17,11 +17,10 @@ if ! have qemu-system-x86_64; then
 		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri bookworm-backports main" \
 			>/etc/apt/sources.list.d/vm-backports.list
 		apt-get update --quiet=2
-		from=/bookworm-backports
+		get -t bookworm-backports qemu-system-x86 qemu-utils
 		;;
-	*) from= ;;
+	*) get qemu-system-x86 qemu-utils ;;
 	esac
-	get "qemu-system-x86$from" "qemu-system-common$from" "qemu-system-data$from" "qemu-utils$from"
 fi
 have mmdebstrap || get mmdebstrap
 { have mcopy && have mkfs.vfat; } || get mtools dosfstools

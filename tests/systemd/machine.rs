@@ -70,6 +70,34 @@ impl Disk {
         Ok(mounts)
     }
 
+    /// A directory's content as a layer for others. It is copied, since a layer cannot lie below another one, and
+    /// everything lies below `/`.
+    pub(crate) fn of(layer: &Path) -> Self {
+        let dir = TempDir::with_prefix("sd-").unwrap();
+        let options = Some("size=1g");
+        mount(
+            Some("tmpfs"),
+            dir.path(),
+            Some("tmpfs"),
+            MsFlags::empty(),
+            options,
+        )
+        .unwrap();
+        let disk = Self { dir };
+        fs::create_dir(disk.written()).unwrap();
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(layer.join(".")).arg(disk.written());
+        Finished::run(&mut copy).success();
+        disk
+    }
+
+    /// Forgets what the machine that the test runs on has of Salt.
+    pub(crate) fn without_salt(&self) {
+        for stale in ["etc/salt", "var/cache/salt", "var/log/salt", "run/salt"] {
+            fs::remove_dir_all(self.root().join(stale)).ok();
+        }
+    }
+
     /// Its files, while it is mounted.
     pub(crate) fn root(&self) -> PathBuf {
         self.dir.path().join("root")
@@ -102,12 +130,12 @@ impl Machine {
     /// Prepares the files with `prepare` and boots. Where that cannot be, says why and gives nothing; fails in CI.
     pub(crate) fn boot(prepare: impl FnOnce(&Path)) -> Option<Self> {
         let disk = Self::disk(&[])?;
+        disk.without_salt();
         prepare(&disk.root());
         Some(Self::start(disk))
     }
 
-    /// A disk for a machine, without anything of Salt's. Where there cannot be one, says why and gives nothing;
-    /// fails in CI.
+    /// A disk for a machine. Where there cannot be one, says why and gives nothing; fails in CI.
     pub(crate) fn disk(layers: &[&Path]) -> Option<Disk> {
         let missing = |why: String| {
             assert!(std::env::var_os("CI").is_none(), "{why}");
@@ -137,11 +165,8 @@ impl Machine {
             fs::remove_file(&link).ok();
             symlink("/dev/null", link).unwrap();
         }
-        if layers.is_empty() {
-            for stale in ["etc/salt", "var/cache/salt", "var/log/salt", "run/salt"] {
-                fs::remove_dir_all(root.join(stale)).ok();
-            }
-        }
+        // In a sandbox this keeps packages from starting what they bring; this machine is to live.
+        fs::remove_file(root.join("usr/sbin/policy-rc.d")).ok();
         Some(disk)
     }
 

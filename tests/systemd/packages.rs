@@ -65,6 +65,7 @@ fn a_job_outlives_the_upgrade_that_it_does() {
         return;
     };
     let master = Master::of(RELEASE).auto_accept().start();
+    disk.without_salt();
     fs::create_dir_all(disk.root().join("etc/salt")).unwrap();
     let config = format!("master: {}\n{CONFIG}", master.address);
     fs::write(disk.root().join("etc/salt/minion"), &config).unwrap();
