@@ -155,12 +155,15 @@ fn says(entry: &serde_json::Value, words: &str) -> bool {
 
 fn a_program_that_does_not_work_is_not_started(machine: &Machine) {
     let pid = machine.property(AGENT, "MainPID");
+    // A running program keeps its file, whose name goes to another one, as in an upgrade.
     machine
-        .run(&["mv", "/usr/bin/salt-agent", "/usr/bin/salt-agent.kept"])
+        .run(&["cp", "/usr/bin/salt-agent", "/usr/bin/salt-agent.kept"])
         .success();
     machine
-        .run(&["cp", "/bin/false", "/usr/bin/salt-agent"])
+        .run(&["cp", "/bin/false", "/usr/bin/salt-agent.new"])
         .success();
+    let swap = ["mv", "/usr/bin/salt-agent.new", "/usr/bin/salt-agent"];
+    machine.run(&swap).success();
     machine.run(&["salt-agent.kept", "restart"]).success();
     until(30, "the status to say why", || {
         let status = machine.says(&["salt-agent.kept", "status"]);

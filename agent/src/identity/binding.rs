@@ -281,12 +281,33 @@ fn put_away(path: &Path, folder: &Path) -> io::Result<()> {
     };
     match fs::rename(path, folder.join(name)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // Another file system: the id is no secret.
+        // Another file system; or an overlay, which cannot rename a directory of its image.
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            fs::copy(path, folder.join(name)).and_then(|_| fs::remove_file(path))
+            carry(path, &folder.join(name), 16)
         }
         other => other,
     }
+}
+
+/// Moves by copying, each file as soon as its copy is there: a second run goes on where a first one ended.
+fn carry(from: &Path, to: &Path, depth: usize) -> io::Result<()> {
+    let kind = fs::symlink_metadata(from)?.file_type();
+    if !kind.is_dir() {
+        if kind.is_file() {
+            fs::copy(from, to)?;
+        }
+        // A socket or a link is nothing to keep.
+        return fs::remove_file(from);
+    }
+    if depth == 0 {
+        return Err(io::Error::other(format!("{} is too deep", from.display())));
+    }
+    make_dirs(to, 0o700)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        carry(&entry.path(), &to.join(entry.file_name()), depth - 1)?;
+    }
+    fs::remove_dir(from)
 }
 
 #[cfg(test)]

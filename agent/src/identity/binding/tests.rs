@@ -270,3 +270,16 @@ fn a_record_that_is_broken_is_made_anew() {
     assert_eq!(guard_as(&disk.settings, &evidence(A, A, M)).unwrap(), None);
     assert!(Binding::read(&disk.settings.pki_dir).is_some());
 }
+
+#[test]
+fn what_cannot_be_renamed_is_carried() {
+    let disk = Disk::new(Map::new());
+    disk.put("cache/spool/deep/1", "a return");
+    disk.put("cache/spool/2", "another");
+    std::os::unix::fs::symlink("nowhere", disk.dir.path().join("cache/spool/link")).unwrap();
+    let to = disk.dir.path().join("kept/spool");
+    carry(&disk.dir.path().join("cache/spool"), &to, 16).unwrap();
+    assert!(!disk.has("cache/spool"));
+    assert_eq!(fs::read_to_string(to.join("deep/1")).unwrap(), "a return");
+    assert!(disk.has("kept/spool/2") && !disk.has("kept/spool/link"));
+}
