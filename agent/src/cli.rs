@@ -462,9 +462,9 @@ pub enum Section {
 /// `generalize`.
 #[derive(Debug, Clone, Args)]
 pub struct GeneralizeArgs {
-    /// The image's root, where it is mounted
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    pub root: PathBuf,
+    /// The image's root, where it is mounted; by itself the `root_dir` of the configuration
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
     /// Only look: say what is left of a machine
     #[arg(long, conflicts_with = "dry_run")]
     pub check: bool,
@@ -495,6 +495,9 @@ pub struct GeneralizeArgs {
     /// Switch the machine off when it is clean
     #[arg(long, conflicts_with_all = ["check", "dry_run"])]
     pub poweroff: bool,
+    /// Go on beside what started it: for a job of the agent, which is stopped once the job's return is out
+    #[arg(long, conflicts_with_all = ["check", "dry_run"])]
+    pub detach: bool,
     /// Print as text or JSON
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Format,

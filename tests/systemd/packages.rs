@@ -11,37 +11,59 @@ use serde_json::json;
 use crate::machine::{Disk, Machine};
 use crate::{AGENT, RELEASE};
 
-/// Packages the programs that the tests run, as this version.
+/// The packages of the program that the tests run, as this version; made once for all tests.
 pub(crate) fn build(version: &str) -> Option<PathBuf> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _one = ONE_AT_A_TIME.lock();
+    static STAGE: Mutex<Option<PathBuf>> = Mutex::new(None);
+    let mut made = STAGE.lock().unwrap();
     let there = Command::new("cargo").args(["deb", "--version"]).output();
     if !there.is_ok_and(|ran| ran.status.success()) {
-        let why = "cargo-deb is not installed: run `make tools`";
+        let why =
+            "cargo-deb is not installed: run `make $HOME/.cache/salt-agent/tools/bin/cargo-deb`";
         assert!(std::env::var_os("CI").is_none(), "{why}");
         println!("skipped: {why}");
         return None;
     }
+    let stage = made.get_or_insert_with(stage);
+    let file = stage.join(format!("salt-agent_{version}.deb"));
+    if !file.exists() {
+        package(stage, version, "", &file);
+        package(stage, version, "compat", &compat(&file));
+    }
+    Some(file)
+}
+
+/// The package with Salt's names that goes with one.
+pub(crate) fn compat(package: &Path) -> PathBuf {
+    package.with_extension("compat.deb")
+}
+
+/// Where cargo-deb looks for a release: the program that was tested, without what makes it ten times as big.
+fn stage() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let program = bin("salt-agent");
     let mut extras = Command::new(root.join("packaging/dist.sh"));
     Finished::run(extras.arg("extras").arg(&program)).success();
-    // Where cargo-deb looks for a release, the program that was tested, without what makes it ten times as big.
-    let stage = tempfile::tempdir().unwrap();
-    fs::create_dir(stage.path().join("release")).unwrap();
-    let lean = stage.path().join("release/salt-agent");
+    let stage = program.with_file_name("test-packages");
+    fs::remove_dir_all(&stage).ok();
+    fs::create_dir_all(stage.join("release")).unwrap();
+    let lean = stage.join("release/salt-agent");
     Finished::run(Command::new("strip").arg("-o").arg(&lean).arg(&program)).success();
-    let file = program.with_file_name(format!("salt-agent_{version}.deb"));
-    Finished::run(
-        Command::new("cargo")
-            .current_dir(root.join("agent"))
-            .env("CARGO_TARGET_DIR", stage.path())
-            .args(["deb", "--quiet", "--no-build", "--no-strip", "--fast"])
-            .args(["--deb-version", version, "--output"])
-            .arg(&file),
-    )
-    .success();
-    Some(file)
+    stage
+}
+
+fn package(stage: &Path, version: &str, variant: &str, file: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = Command::new("cargo");
+    command
+        .current_dir(root.join("agent"))
+        .env("CARGO_TARGET_DIR", stage)
+        .args(["deb", "--quiet", "--no-build", "--no-strip", "--fast"])
+        .args(["--deb-version", version, "--output"])
+        .arg(file);
+    if !variant.is_empty() {
+        command.args(["--variant", variant]);
+    }
+    Finished::run(&mut command).success();
 }
 
 /// Into an image, as whoever builds one does.
@@ -69,7 +91,11 @@ fn a_job_outlives_the_upgrade_that_it_does() {
     fs::create_dir_all(disk.root().join("etc/salt")).unwrap();
     let config = format!("master: {}\n{CONFIG}", master.address);
     fs::write(disk.root().join("etc/salt/minion"), &config).unwrap();
-    for (name, file) in [("old.deb", &old), ("new.deb", &new)] {
+    for (name, file) in [
+        ("old.deb", &old),
+        ("new.deb", &new),
+        ("compat.deb", &compat(&new)),
+    ] {
         fs::copy(file, disk.root().join("root").join(name)).unwrap();
     }
     let machine = Machine::start(disk);
@@ -106,9 +132,17 @@ fn a_job_outlives_the_upgrade_that_it_does() {
     assert_eq!(machine.property(AGENT, "ActiveState"), "inactive");
     assert_eq!(key(), before, "a removed package leaves keys");
     assert!(machine.path(edited).exists() && machine.path("/etc/salt/minion").exists());
-    dpkg(&["--install", "/root/new.deb"]);
+    // Salt's names are ours now; that it was here before is no upgrade.
+    dpkg(&["--install", "/root/new.deb", "/root/compat.deb"]);
     crate::answers(&master);
-    dpkg(&["--purge", "salt-agent"]);
+    assert_eq!(
+        machine.says(&["systemctl", "is-active", crate::MINION]),
+        "active"
+    );
+    assert_eq!(machine.property(crate::MINION, "Id"), AGENT);
+    let pong = machine.run(&["salt-call", "--local", "--out=json", "test.ping"]);
+    assert_eq!(pong.success().json()["local"], true);
+    dpkg(&["--purge", "salt-agent-compat", "salt-agent"]);
     // Without another program of Salt its keys go as well; a file that no package brought stays.
     for gone in ["/etc/salt/pki/minion", edited, "/var/lib/salt-agent"] {
         assert!(!machine.path(gone).exists(), "{gone}");

@@ -3,12 +3,11 @@
 //!
 //! `crate::targeting` decides whether a job is ours, `guard.rs` whether it is allowed, `table.rs` keeps account
 //! of what runs and waits, `functions.rs` finds and calls the function, `run.rs` carries one job through,
-//! `scheduled.rs` one of the schedule; `last.rs` remembers how the last run of states went.
+//! `scheduled.rs` one of the schedule.
 //! One more rule about what may run goes to `guard.rs`.
 
 pub mod functions;
 pub mod guard;
-mod last;
 #[cfg(test)]
 mod oracle_tests;
 mod run;
@@ -25,11 +24,11 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 pub use functions::Registry;
-pub use last::LastRun;
 pub use table::{Jobs, Publication};
 
 use crate::config::Settings;
 use crate::context::{Context, Master};
+use crate::highstate::last::LastHighstate;
 use crate::returns::Spool;
 use crate::targeting::Target;
 use table::{Admission, jid};
@@ -70,13 +69,13 @@ struct Inner {
     masters: Arc<dyn Masters>,
     jobs: Arc<Jobs>,
     spool: Arc<Spool>,
-    last: watch::Sender<Option<LastRun>>,
+    startup: watch::Sender<Option<LastHighstate>>,
 }
 
 impl Dispatcher {
-    /// The last run of states, and each that follows.
-    pub fn last_run(&self) -> watch::Receiver<Option<LastRun>> {
-        self.inner.last.subscribe()
+    /// How the startup states ended, once they have.
+    pub fn startup_states(&self) -> watch::Receiver<Option<LastHighstate>> {
+        self.inner.startup.subscribe()
     }
 
     /// A dispatcher whose jobs see `base` (with their own job and master put in). Jobs that an earlier run
@@ -92,7 +91,7 @@ impl Dispatcher {
             masters,
             jobs,
             spool,
-            last: watch::Sender::new(None),
+            startup: watch::Sender::new(None),
         });
         let watcher = inner.clone();
         let watch = move || {

@@ -9,10 +9,10 @@ use nix::sys::signal::Signal;
 use salt_wire::{Map, Value, map};
 use tracing::{info, info_span, warn};
 
-use super::last::LastRun;
 use super::table::{Overdue, Publication, Running, jid};
 use super::{Inner, Registry, guard, scheduled};
 use crate::context::{Context, Error, Job, Result};
+use crate::highstate::last::LastHighstate;
 use crate::host;
 use crate::returns::load::{self, Outcome, Part};
 
@@ -152,8 +152,9 @@ impl Inner {
             retcode = ?load.get("retcode"),
             "Job finished."
         );
-        if let Some(run) = LastRun::of(&publication.load, &load) {
-            self.last.send_replace(Some(run));
+        if is_startup(&publication.load) {
+            let ended = LastHighstate::of_return(&load);
+            self.startup.send_replace(Some(ended));
         }
         if context.settings.jobs.cache_jobs {
             cache(context, &load);
@@ -271,6 +272,11 @@ fn start_event(context: &Context, job: &Map) {
     if let Err(error) = master.request(event) {
         warn!(%error, "The job's start event did not reach the master.");
     }
+}
+
+/// Nobody asked for it, and it is not of the schedule.
+fn is_startup(job: &Map) -> bool {
+    job.get("jid").and_then(Value::as_str) == Some("req") && !job.contains_key("schedule")
 }
 
 /// Keeps a copy of the return, as `cache_jobs` asks.

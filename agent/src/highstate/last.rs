@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use salt_wire::Value;
+use salt_wire::{Map, Value};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -59,11 +59,29 @@ impl LastHighstate {
         let Outcome::Ran { results, high } = outcome else {
             return Self::default();
         };
+        Self {
+            success: report::check_result(results, high),
+            ..Self::counted(results)
+        }
+    }
+
+    /// What a job's return says about the states that it ran.
+    pub fn of_return(load: &Map) -> Self {
+        // Anything but a mapping is an error's text.
+        let Some(Value::Map(results)) = load.get("return") else {
+            return Self::default();
+        };
+        Self {
+            success: load.get("retcode").and_then(Value::as_int).unwrap_or(0) == 0,
+            ..Self::counted(results)
+        }
+    }
+
+    fn counted(results: &Map) -> Self {
         let count = |wanted: fn(&Value) -> bool| results.values().filter(|r| wanted(r)).count();
         let failed = count(|r| r.get("result") == Some(&Value::Bool(false)));
         let changed = count(|r| r.get("changes").is_some_and(Value::is_truthy));
         Self {
-            success: report::check_result(results, high),
             succeeded: (results.len() - failed) as u64,
             failed: failed as u64,
             changed: changed as u64,
@@ -78,7 +96,7 @@ fn path(cachedir: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use salt_wire::{Map, map};
+    use salt_wire::map;
 
     use super::*;
 
@@ -99,5 +117,20 @@ mod tests {
         assert!(!last.success);
         let refused = LastHighstate::of(&Outcome::Refused(vec!["no".into()]));
         assert_eq!(refused, LastHighstate::default());
+    }
+
+    #[test]
+    fn a_return_says_the_same() {
+        let states = map! {
+            "a" => map! {"result" => true, "changes" => map! {"new" => 1}},
+            "b" => map! {"result" => false, "changes" => Map::new()},
+        };
+        let of = |ret: Value, code: i64| {
+            LastHighstate::of_return(&map! {"return" => ret, "retcode" => code})
+        };
+        let last = of(states.clone().into(), 2);
+        assert_eq!((last.succeeded, last.failed, last.changed), (1, 1, 1));
+        assert!(!last.success && of(states.into(), 0).success);
+        assert_eq!(of("an error".into(), 1), LastHighstate::default());
     }
 }

@@ -1,6 +1,6 @@
 //! Which machine this is: everything that tells it from its clones, as it can be known before the first packet.
 //!
-//! One more source is a function here and a line in [`Machine::instance`].
+//! One more source is a function here and a line in `Machine::instance`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

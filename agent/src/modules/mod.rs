@@ -18,6 +18,7 @@ pub mod grains;
 pub mod group;
 pub mod hashutil;
 pub mod hosts;
+pub mod image;
 pub mod key;
 pub mod kmod;
 pub mod locale;
@@ -102,6 +103,7 @@ const ALL: &[&[Function]] = &[
     group::FUNCTIONS,
     hashutil::FUNCTIONS,
     hosts::FUNCTIONS,
+    image::FUNCTIONS,
     key::FUNCTIONS,
     kmod::FUNCTIONS,
     locale::FUNCTIONS,

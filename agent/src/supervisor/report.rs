@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::Daemon;
 use crate::config::{Report, Settings};
-use crate::dispatch::LastRun;
+use crate::highstate::last::LastHighstate;
 use crate::host::http::{self, Manner, Request};
 use crate::host::{digest, fs::write_atomic};
 use crate::session::backoff::{Backoff, random};
@@ -87,15 +87,14 @@ async fn success(daemon: &Daemon, report: &Report) -> Outcome {
     if report.at_ready || daemon.settings().jobs.startup_states.is_empty() {
         return ready;
     }
-    let mut runs = daemon.dispatcher.last_run();
-    let first = runs.wait_for(|run| run.as_ref().is_some_and(|run| run.startup));
-    match first.await {
-        Ok(run) => run.as_ref().map_or(ready, of_states),
+    let mut states = daemon.dispatcher.startup_states();
+    match states.wait_for(Option::is_some).await {
+        Ok(ended) => ended.as_ref().map_or(ready, of_states),
         Err(_) => ready,
     }
 }
 
-fn of_states(run: &LastRun) -> Outcome {
+fn of_states(run: &LastHighstate) -> Outcome {
     Outcome {
         success: run.success,
         reason: if run.success {

@@ -19,8 +19,8 @@ use crate::plan::CloudPlan;
 use crate::plan::cloud::Signer;
 use crate::vms::plans::Bake as Plan;
 
-/// What makes a disk forget who it is; beside the agent, which it stops.
-const GENERALIZE: &str = "systemd-run --collect salt-agent generalize --yes --console /dev/ttyS0";
+/// What makes a disk forget who it is: a function of the agent, which knows whose disk it has.
+const GENERALIZE: &str = "image.generalize";
 
 /// Arguments of `bake`.
 #[derive(Debug, Args)]
@@ -45,8 +45,9 @@ pub struct Bake {
     /// Accept that a second highstate changes something
     #[arg(long)]
     allow_changes: bool,
-    /// The command that makes the disk forget who it is; `none` to leave it as it is
-    #[arg(long, value_name = "COMMAND", default_value = GENERALIZE)]
+    /// The function, or the command line of several words, that makes the disk forget who it is and prints the
+    /// receipt to the console; `none` to leave it as it is
+    #[arg(long, value_name = "FUNCTION", default_value = GENERALIZE)]
     generalize: String,
     /// Sign what is known about the image's making with this key, as `orders keygen` made it
     #[arg(long, value_name = "FILE")]

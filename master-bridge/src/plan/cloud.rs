@@ -217,7 +217,7 @@ pub enum What {
         server: String,
         /// The minion.
         minion: String,
-        /// The command that does it there.
+        /// The function, or the command line, that does it there.
         command: String,
         /// Seconds.
         within: u64,
@@ -394,7 +394,7 @@ impl What {
             ],
             Self::Generalize { .. } => [
                 "the highstate changes nothing any more",
-                "salt-agent generalize",
+                "make it a golden image",
                 "a clean receipt on the console",
                 "nothing to undo: the server is new",
             ],

@@ -3,6 +3,7 @@
 
 mod list;
 mod receipt;
+mod root;
 mod scan;
 mod secrets;
 mod service;
@@ -15,6 +16,7 @@ use serde_json::Value;
 
 use super::{Code, load, print, source};
 use crate::cli::{Format, GeneralizeArgs, Global, Section};
+use crate::config::Settings;
 use crate::host::beneath::Tree;
 use crate::host::exec::{Command, Exec, Processes};
 use crate::host::fs::write_atomic;
@@ -24,19 +26,44 @@ use receipt::{Done, Left, Receipt, shown, word};
 use scan::{Deed, Found, Wanted, scan};
 
 pub(super) fn run(global: &Global, args: &GeneralizeArgs) -> anyhow::Result<Code> {
-    let tree = Tree::open(&args.root)
-        .with_context(|| format!("cannot open the root {}", args.root.display()))?;
+    let ran = forget(global, args);
+    if let Err(error) = &ran
+        && !args.check
+        && !args.dry_run
+    {
+        // Whoever waits outside hears of that as well.
+        let why = format!("{error:#}").replace(char::is_whitespace, " ");
+        tell_console(args, &format!("clean=false digest=- reason: {why}"));
+    }
+    ran
+}
+
+fn forget(global: &Global, args: &GeneralizeArgs) -> anyhow::Result<Code> {
+    // A broken configuration is no reason to keep a key.
+    let loaded = load(&source(global), Cache::Read);
+    let target = root::choose(args, loaded.as_ref(), global.config_dir.is_some())?;
+    let settings = loaded.as_ref().ok().map(|l| &l.settings);
+    let tree = Tree::open(&target.path)
+        .with_context(|| format!("cannot open the root {}", target.path.display()))?;
     let wanted = wanted(args)?;
     let changes = !args.check && !args.dry_run;
-    if changes {
-        allow(global, args, &tree)?;
+    // Whatever the configuration says: the running system is nobody else's disk.
+    let own = target.own || tree.is_live();
+    if changes && own {
+        allow(settings, args, &tree)?;
+    }
+    if args.detach {
+        return root::go_on_alone(&Processes);
+    }
+    if changes && own {
+        service::stop(settings, tree.is_live(), &Processes)?;
     }
     let action = match (args.check, args.dry_run) {
         (true, _) => "check",
         (_, true) => "dry-run",
         _ => "generalize",
     };
-    let mut receipt = Receipt::begin(&args.root, action, &wanted);
+    let mut receipt = Receipt::begin(&target.path, action, &wanted);
     let first = scan(&tree, &wanted);
     match action {
         "check" => receipt.left = first.iter().map(|f| Left::of(f, "is there")).collect(),
@@ -78,11 +105,12 @@ pub(super) fn run(global: &Global, args: &GeneralizeArgs) -> anyhow::Result<Code
         Format::Text => print::data(&words(&document))?,
     }
     let clean = document["clean"] == true;
-    if changes && tree.is_live() {
-        tell_console(args, &document);
-        if args.poweroff && clean {
-            power_off()?;
-        }
+    if changes && own {
+        let digest = document["digest"].as_str().unwrap_or_default();
+        tell_console(args, &format!("clean={clean} digest={digest}"));
+    }
+    if args.poweroff && clean && tree.is_live() {
+        power_off()?;
     }
     Ok(if clean || args.dry_run {
         Code::OK
@@ -118,29 +146,22 @@ fn wanted(args: &GeneralizeArgs) -> anyhow::Result<Wanted> {
     })
 }
 
-/// Of the running system only with --yes when it is in service, and with its minions stopped.
-fn allow(global: &Global, args: &GeneralizeArgs, tree: &Tree) -> anyhow::Result<()> {
-    if !tree.is_live() {
+/// A machine's own disk, and not that of an image: only with --yes when it is in service.
+fn allow(settings: Option<&Settings>, args: &GeneralizeArgs, tree: &Tree) -> anyhow::Result<()> {
+    if args.yes {
         return Ok(());
     }
-    // A broken configuration is no reason to keep a key.
-    let loaded = load(&source(global), Cache::Read).ok();
-    let settings = loaded.as_ref().map(|l| &l.settings);
-    if !args.yes {
-        if let Some(words) = service::in_service(settings, &Processes) {
-            bail!(
-                "this machine is in service ({words}): its identity is only forgotten with --yes"
-            );
-        }
-        let key = settings.map(|s| s.pki_dir.join("minion.pem"));
-        if let Some(key) = key.filter(|key| key.exists()) {
-            bail!(
-                "this machine has a minion's key ({}): it is only forgotten with --yes",
-                key.display()
-            );
-        }
+    if let Some(words) = service::in_service(settings, tree.is_live(), &Processes) {
+        bail!("this machine is in service ({words}): its identity is only forgotten with --yes");
     }
-    service::stop(settings, &Processes)
+    let key = settings.map(|s| s.pki_dir.join("minion.pem"));
+    if let Some(key) = key.filter(|key| key.exists()) {
+        bail!(
+            "this machine has a minion's key ({}): it is only forgotten with --yes",
+            key.display()
+        );
+    }
+    Ok(())
 }
 
 fn act(tree: &Tree, found: &[Found], receipt: &mut Receipt) {
@@ -214,14 +235,10 @@ fn words(document: &Value) -> String {
 }
 
 /// Whoever waits for the machine outside reads it there.
-fn tell_console(args: &GeneralizeArgs, document: &Value) {
+fn tell_console(args: &GeneralizeArgs, words: &str) {
     use std::io::Write as _;
     let Some(path) = &args.console else { return };
-    let line = format!(
-        "salt-agent: generalized clean={} digest={}",
-        document["clean"],
-        document["digest"].as_str().unwrap_or_default()
-    );
+    let line = format!("salt-agent: generalized {words}");
     let written = host_fs::append(path).and_then(|mut console| writeln!(console, "{line}\r"));
     if let Err(error) = written {
         print::error(&format!("{} cannot be written: {error}", path.display()));

@@ -262,7 +262,9 @@ fn the_running_system_is_only_forgotten_with_yes() {
     };
     // Never `run`: a mistake would forget the machine that the test runs on.
     let tree = Tree::open(Path::new("/")).unwrap();
-    let error = allow(&cli.global, args, &tree).unwrap_err().to_string();
+    let loaded = load(&source(&cli.global), Cache::Read).unwrap();
+    let refused = allow(Some(&loaded.settings), args, &tree);
+    let error = refused.unwrap_err().to_string();
     assert!(error.contains("--yes"), "{error}");
     assert!(dir.path().join("etc/salt/pki/minion/minion.pem").exists());
 }

@@ -125,11 +125,13 @@ async fn machine(shared: Shared, id: String, mut orders: mpsc::Receiver<Effect>)
             Ok(Some(order)) => order,
             Ok(None) => break,
             Err(_) => {
-                let ended = agent
-                    .as_mut()
-                    .is_some_and(|a| !matches!(a.try_wait(), Ok(None)));
-                if wanted && ended {
-                    // As systemd does it.
+                // As the unit has it (Restart=on-failure): an agent that was told to end stays so.
+                let failed = agent.as_mut().is_some_and(|a| match a.try_wait() {
+                    Ok(None) => false,
+                    Ok(Some(status)) => !status.success(),
+                    Err(_) => true,
+                });
+                if wanted && failed {
                     say(&dir, "salt-agent.service: ended, and is started again");
                     agent = start(&shared, &id, &dir);
                 }

@@ -72,7 +72,7 @@ pub(super) async fn announced(
     }
 }
 
-/// Starts the agent's own command beside the agent, which it stops, and waits for its receipt on the console.
+/// Starts what makes the disk forget, beside the agent, which it stops, and waits for its receipt on the console.
 pub(super) async fn generalize(
     world: &mut World<'_>,
     server: &str,
@@ -86,16 +86,15 @@ pub(super) async fn generalize(
     if let Some(done) = receipt(&world.cloud.console(&id, None).await?) {
         return done;
     }
-    let mut job = Job::for_ids(&[minion], "cmd.run_all");
-    job.args = vec![command.into()];
-    job.kwargs = salt_wire::map! {"python_shell" => false};
+    let job = job_of(minion, command);
     let patience = world.patience;
     let outcome = job::run(world.salt()?, &job, patience, &mut |_| {}).await?;
     if let Some(answer) = outcome.of(minion) {
+        // That of a command line; a function's own is in the answer.
         let code = answer.value.get("retcode").map(json_of).unwrap_or_default();
         if !answer.is_good() || (code != 0 && !code.is_null()) {
             let mut error = Error::new(Kind::Failed, format!("{minion} did not begin `{command}`"))
-                .hint("the agent in the image must know `generalize`; --generalize names another command");
+                .hint("the agent in the image must know `image.generalize`; --generalize names another way");
             error.causes = vec![json_of(&answer.value).to_string()];
             return Err(error);
         }
@@ -118,6 +117,17 @@ pub(super) async fn generalize(
     }
 }
 
+/// One word is a function, more are a command line.
+fn job_of(minion: &str, command: &str) -> Job {
+    if !command.contains(char::is_whitespace) {
+        return Job::for_ids(&[minion], command);
+    }
+    let mut job = Job::for_ids(&[minion], "cmd.run_all");
+    job.args = vec![command.into()];
+    job.kwargs = salt_wire::map! {"python_shell" => false};
+    job
+}
+
 /// The receipt's line, once it is there: its digest, or that the disk is not clean.
 fn receipt(console: &str) -> Option<Result<Value>> {
     let line = console
@@ -133,8 +143,13 @@ fn receipt(console: &str) -> Option<Result<Value>> {
     if field("clean") == Some("true") {
         return Some(Ok(json!({"digest": digest, "clean": true})));
     }
-    let text =
-        "the disk is not clean: something of the machine, or what looks like a secret, is left";
+    let text = match line.split_once("reason: ") {
+        Some((_, why)) => format!("the disk was not generalized: {}", why.trim_end()),
+        None => {
+            "the disk is not clean: something of the machine, or what looks like a secret, is left"
+                .to_owned()
+        }
+    };
     Some(Err(Error::new(Kind::Refused, text).hint(
         "`salt-agent generalize --check` on the machine names it; --keep-failed leaves the builder to look at",
     )))
@@ -183,6 +198,13 @@ mod tests {
             receipt(&line("false")).unwrap().unwrap_err().kind,
             Kind::Refused
         );
+    }
+
+    #[test]
+    fn one_word_is_a_function() {
+        assert_eq!(job_of("m1", "image.generalize").fun, "image.generalize");
+        let line = job_of("m1", "salt-agent generalize --yes");
+        assert_eq!((line.fun.as_str(), line.args.len()), ("cmd.run_all", 1));
     }
 
     #[test]

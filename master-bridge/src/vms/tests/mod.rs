@@ -121,7 +121,7 @@ fn bake() -> CloudPlan {
         properties: BTreeMap::from([("bridge_base".to_owned(), "i".to_owned())]),
         signer: None,
         allow_changes: false,
-        generalize: Some("generalize".into()),
+        generalize: Some("image.generalize".into()),
         within: 60,
         clone: Some(clone),
     };

@@ -443,7 +443,7 @@ impl Master for FakeMaster {
                     map! {"file_|-a_|-/a_|-managed" => one}.into()
                 }
                 "grains.item" => map! {"level" => "ci"}.into(),
-                "cmd.run_all" => {
+                "image.generalize" => {
                     for server in state.servers.values_mut() {
                         let text = format!(
                             "{}salt-agent: generalized clean=true digest=d\n",
