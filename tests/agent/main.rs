@@ -26,6 +26,7 @@ mod functions;
 mod grains;
 mod highstate;
 mod hostile;
+mod image;
 mod jobs;
 mod join;
 mod masters;

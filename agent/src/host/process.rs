@@ -44,6 +44,16 @@ pub fn is_running(text: &str) -> bool {
         .any(|p| p.pid != own && p.command.contains(text))
 }
 
+/// Whether a process still runs; one that only waits for its parent to notice its end does not.
+pub fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+    after
+        .split_whitespace()
+        .next()
+        .is_some_and(|state| !matches!(state, "Z" | "X"))
+}
+
 /// Our parent, its parent and so on.
 pub fn ancestors() -> Vec<u32> {
     let mut found = Vec::new();
@@ -95,6 +105,7 @@ mod tests {
     #[test]
     fn we_are_among_them() {
         let own = i32::try_from(std::process::id()).unwrap();
+        assert!(is_alive(std::process::id()) && !is_alive(u32::MAX));
         let all = list();
         let us = all.iter().find(|p| p.pid == own).unwrap();
         assert!(!us.command.starts_with('['));

@@ -68,7 +68,7 @@ pub(super) fn stop(settings: Option<&Settings>, live: bool, exec: &dyn Exec) -> 
             report.pid
         );
     }
-    end(settings, report.pid)
+    end(report.pid)
 }
 
 /// A job of an agent would end itself; and an agent whose disk is a directory, as in a sandbox, lives on a machine
@@ -119,19 +119,16 @@ fn rest(settings: &Settings) {
 }
 
 /// Ends a daemon that no service manager knows of.
-fn end(settings: &Settings, daemon: u32) -> anyhow::Result<()> {
+fn end(daemon: u32) -> anyhow::Result<()> {
     let pid = i32::try_from(daemon).context("a process id out of range")?;
     kill(Pid::from_raw(pid), Signal::SIGTERM)
         .with_context(|| format!("cannot end the agent (process {daemon})"))?;
     let end = Instant::now() + PATIENCE;
-    while control::status(&settings.control_socket(), ANSWER).is_ok() {
+    // Not until the socket is closed: it writes its last after that.
+    while process::is_alive(daemon) {
         if Instant::now() > end {
             bail!("the agent (process {daemon}) does not end: nothing was removed");
         }
-        thread::sleep(STEP);
-    }
-    // It writes its last while the socket is closed already.
-    while kill(Pid::from_raw(pid), None).is_ok() && Instant::now() < end {
         thread::sleep(STEP);
     }
     Ok(())
