@@ -87,8 +87,12 @@ test-vm: dist $(VENVS)/3008.3/.ready ## Boot a true VM from an image with the ag
 
 .PHONY: dist
 dist: packages $(TOOLS)/cargo-deb $(TOOLS)/cargo-generate-rpm ## Build packages and the static program, with checksums, in target/dist
-	tests/setup/dist.sh
+	tests/setup/musl.sh
 	packaging/dist.sh
+
+.PHONY: reproduce
+reproduce: dist ## Build the same commit again in another directory and compare every byte with target/dist
+	packaging/reproduce.sh
 
 # What the targets above need.
 
