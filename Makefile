@@ -79,6 +79,10 @@ doc: ## Build the reference of the libraries and the man pages
 	target/debug/salt-agent man --dir target/man
 	target/debug/master-bridge man target/man
 
+.PHONY: test-userlands
+test-userlands: dist ## Run the static program in Ubuntu 18.04 (or Debian's oldest) and in the newest Debian (root)
+	tests/setup/userlands.sh $(CACHE)/userlands target/dist/salt-agent-*-static
+
 .PHONY: test-vm
 test-vm: dist $(VENVS)/3008.3/.ready ## Boot a true VM from an image with the agent in it, bake that, boot its clones
 	tests/setup/vm.sh $(CACHE)/vm

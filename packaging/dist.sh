@@ -47,12 +47,14 @@ extras "$PWD/target/$native/release/salt-agent"
 
 if rustc --print target-libdir --target "$static" 2>/dev/null | xargs test -d && command -v musl-gcc >/dev/null; then
 	how=musl
-	CC_x86_64_unknown_linux_musl=musl-gcc build "$static"
+	export "CC_$(echo "$static" | tr - _)=musl-gcc"
+	build "$static"
 	program=target/$static/release/salt-agent
 else
 	# glibc, linked in: user names and host names of its resolver come from files and DNS only, since NSS modules
 	# (LDAP, sssd, mDNS) are shared libraries.
 	how=glibc
+	echo "no musl: Rust's library for $static or musl-gcc is missing (tests/setup/musl.sh)" >&2
 	export CARGO_TARGET_DIR="$PWD/target/crt-static"
 	build "$native" "-C target-feature=+crt-static"
 	program=target/crt-static/$native/release/salt-agent

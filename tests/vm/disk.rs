@@ -122,7 +122,7 @@ pub(crate) fn seed(work: &Path, name: &str, kind: Seed, user_data: &str) -> Path
 }
 
 /// The bytes of a tree on disk.
-fn used(root: &Path) -> u64 {
+pub(crate) fn used(root: &Path) -> u64 {
     let ran = Finished::run(
         Command::new("du")
             .args(["-s", "-B1", "--apparent-size"])
