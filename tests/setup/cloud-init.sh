@@ -14,9 +14,10 @@ fi
 echo "installing cloud-init onto a layer (once)"
 rm -rf "$dir"
 mkdir -p "$dir"
-# Its upper directory must be on a file system that an overlay may write to: not on another overlay.
-work=$(mktemp -d "$dir.XXXXXX")
-trap 'umount "$work/root" 2>/dev/null; rm -rf "$work"' EXIT
+# In memory: an overlay cannot write to another overlay, which a build machine's own files often are.
+work=$(mktemp -d)
+trap 'umount "$work/root" 2>/dev/null; umount "$work" 2>/dev/null; rmdir "$work"' EXIT
+mount -t tmpfs -o size=2g tmpfs "$work"
 mkdir "$work/upper" "$work/work" "$work/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$work/upper,workdir=$work/work" "$work/root"
 export DEBIAN_FRONTEND=noninteractive
