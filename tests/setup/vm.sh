@@ -25,6 +25,7 @@ fi
 have mmdebstrap || get mmdebstrap
 { have mcopy && have mkfs.vfat; } || get mtools dosfstools
 have cpio || get cpio
+{ have depmod && have modprobe; } || get kmod
 have socat || get socat
 
 if [ ! -s "$dir/initrd" ]; then
