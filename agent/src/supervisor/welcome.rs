@@ -1,5 +1,5 @@
-//! What happens when a session becomes ready: the pillar, the start events, and once in a life the
-//! startup states.
+//! What happens when a session becomes ready: the start events beside the pillar, and once in a life the startup
+//! states.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -59,12 +59,16 @@ pub(super) async fn greet(daemon: Arc<Daemon>, name: String, mut status: watch::
 
 async fn welcome(daemon: &Arc<Daemon>, name: &str) {
     daemon.grains_there().await;
-    let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
-    let first_try = pillar(daemon, name).await;
     announce(daemon, name);
-    events(daemon, name).await;
+    // The master makes the pillar while it hears of us; what it publishes until then waits in `pump`.
+    let first = async {
+        let fetched = pillar(daemon, name).await;
+        daemon.facts_ready.send_replace(true);
+        fetched
+    };
+    let (mut fetched, ()) = tokio::join!(first, events(daemon, name));
     startup_states(daemon, name);
-    let mut fetched = first_try;
+    let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
     while !fetched {
         tokio::time::sleep(backoff.next(&mut random)).await;
         fetched = pillar(daemon, name).await;
@@ -100,7 +104,6 @@ async fn pillar(daemon: &Arc<Daemon>, name: &str) -> bool {
 }
 
 fn announce(daemon: &Daemon, name: &str) {
-    daemon.facts_ready.send_replace(true);
     if daemon.once.ready.swap(true, Ordering::AcqRel) {
         info!(master = name, "Session is ready.");
     } else {
