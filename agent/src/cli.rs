@@ -347,6 +347,12 @@ pub enum RemasterAction {
         #[arg(long, value_name = "FINGERPRINT")]
         finger: salt_wire::crypto::Fingerprint,
     },
+    /// Give this minion another key, which its master accepts before it is used
+    RotateKey {
+        /// What to do
+        #[arg(value_enum, default_value_t = RotateKey::Status)]
+        action: RotateKey,
+    },
     /// Show how the move goes, and what became of the last one
     Status,
     /// Keep the new master: ends the probation
@@ -355,6 +361,34 @@ pub enum RemasterAction {
     Cancel,
     /// Go back to the master before
     Rollback,
+}
+
+/// `remaster rotate-key`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RotateKey {
+    /// Make the next key and print the present one's word for it
+    Stage,
+    /// Put the next key into use, if the master lets it in
+    Switch,
+    /// Forget the key that was used before
+    Confirm,
+    /// Forget the staged key, or go back to the one before
+    Cancel,
+    /// Show where the rotation stands
+    Status,
+}
+
+impl RotateKey {
+    /// The word for the daemon.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stage => "stage",
+            Self::Switch => "switch",
+            Self::Confirm => "confirm",
+            Self::Cancel => "cancel",
+            Self::Status => "status",
+        }
+    }
 }
 
 /// `remaster to`.

@@ -3,11 +3,13 @@
 //! It names the new master, *the fingerprint of its key*, and how patient to be. It travels as the
 //! keyword arguments of a `remaster.to` job or on the command line; [`Order::from_map`] reads both and
 //! [`Order::to_map`] writes them. Where no master can carry it, it travels [`signed`]. A master that gives its
-//! minions to another one, or changes its own key, says so in a [`handover`] certificate.
+//! minions to another one, or changes its own key, says so in a [`handover`] certificate; a minion that changes
+//! its own, in a [`rotation`].
 //!
 //! What the agent answers to `remaster.*` is described in `agent/src/remaster/control.rs`.
 
 pub mod handover;
+pub mod rotation;
 mod sealed;
 pub mod signed;
 pub mod target;

@@ -6,7 +6,54 @@ use std::time::{Duration, Instant};
 use harness::{Client, until};
 use serde_json::{Value, json};
 
-use crate::pair::{Pair, on_only, status, wait_end};
+use crate::pair::{Pair, on_only, status, wait_end, wait_state};
+
+/// A job of the old master is still running when the agent has moved: the old one is heard, and answered,
+/// and must not change states; the new one may.
+pub(crate) fn only_the_active_master_runs_states(pair: &Pair) {
+    let agent = pair.known_agent("torn");
+    let (mut old, mut new) = (Client::of(&pair.old), Client::of(&pair.new));
+    let long = old.publish("torn", "cmd.run", json!(["sleep 25; echo done"]), 1);
+    until(30, "the long job to run", || {
+        agent.status()["jobs"]
+            .as_array()
+            .is_some_and(|jobs| !jobs.is_empty())
+    });
+    pair.order_here(&agent, &[]).success();
+    wait_state(&agent, "probation");
+
+    let (ping, _) = old.call("torn", "test.ping", json!([]), json!({}));
+    assert_eq!(ping, true, "the old master is still heard");
+    let state = json!(["test.succeed_with_changes", "x"]);
+    let (refused, _) = old.call("torn", "state.single", state.clone(), json!({}));
+    let words = refused.as_str().unwrap_or_default();
+    assert!(
+        words.contains("not-active-master") && words.contains(&pair.new.address.to_string()),
+        "{refused}"
+    );
+    let (tried, _) = old.call("torn", "state.single", state.clone(), json!({"test": true}));
+    assert!(tried.is_object(), "{tried}");
+    let (refused, _) = old.call("torn", "remaster.confirm", json!([]), json!({}));
+    assert!(
+        refused
+            .as_str()
+            .unwrap_or_default()
+            .contains("not-active-master"),
+        "{refused}"
+    );
+    let (done, _) = new.call("torn", "state.single", state, json!({}));
+    assert!(done.is_object(), "{done}");
+
+    let mut returned = Value::Null;
+    until(60, "the old master's job to be answered to it", || {
+        returned = old.returns("torn", &long).remove(0);
+        !returned.is_null()
+    });
+    assert_eq!(returned, "done");
+    let (confirmed, _) = new.call("torn", "remaster.confirm", json!([]), json!({}));
+    assert_eq!(confirmed["last"]["outcome"], "confirmed", "{confirmed}");
+    on_only(&agent, &pair.new);
+}
 
 /// Each job writes into a file of its own: twice run is two lines, lost is none.
 pub(crate) fn a_job_a_second_through_the_whole_move(pair: &Pair) {

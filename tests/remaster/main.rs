@@ -9,9 +9,11 @@
 mod both;
 mod crash;
 mod fleet;
+mod kills;
 mod many;
 mod moves;
 mod net;
 mod orders;
 mod pair;
+mod rotation;
 mod trouble;

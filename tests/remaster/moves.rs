@@ -5,7 +5,7 @@ use std::fs;
 use harness::{Release, until_some};
 
 use crate::pair::{Pair, answers, drop_in, leftovers, on_only, status, wait_end, wait_state};
-use crate::{both, trouble};
+use crate::{both, kills, trouble};
 
 #[test]
 fn from_3008_to_3006() {
@@ -27,6 +27,8 @@ fn from_3006_to_3008() {
     };
     both::a_job_a_second_through_the_whole_move(&pair);
     trouble::a_look_leaves_no_trace(&pair);
+    trouble::everything_that_goes_wrong_has_its_word(&pair);
+    trouble::who_writes_into_the_configuration_is_not_obeyed(&pair);
 }
 
 #[test]
@@ -35,6 +37,8 @@ fn from_3007_to_3008() {
         return;
     };
     both::a_job_a_second_through_the_whole_move(&pair);
+    both::only_the_active_master_runs_states(&pair);
+    kills::killed_at_any_point_it_comes_back_on_one_master(&pair);
 }
 
 fn what_cannot_be_reached_is_not_tried(pair: &Pair) {

@@ -81,6 +81,16 @@ impl Pair {
         args.extend(more);
         agent.command("remaster", &args)
     }
+
+    /// Orders a move that fails, and gives its reason. The agent is where it was, and answers there.
+    pub(crate) fn fails(&self, agent: &Agent, more: &[&str]) -> String {
+        let ended = self.order_here(agent, &[&["--follow"], more].concat());
+        assert_eq!(ended.code, 1, "{ended:?}");
+        let ended = ended.json();
+        on_only(agent, &self.old);
+        assert!(!drop_in(agent).exists() && !leftovers(agent), "{ended}");
+        ended["last"]["reason"].as_str().unwrap().to_owned()
+    }
 }
 
 /// Carries the agent's public key to a master.

@@ -62,6 +62,12 @@ pub(super) fn run(global: &Global, args: &RemasterArgs) -> anyhow::Result<Code> 
             order.extend(map! {"finger" => finger.to_string(), "rekey" => true});
             (ask(map! {"do" => "to", "order" => order})?, false)
         }
+        RemasterAction::RotateKey { action } => {
+            let request = map! {"do" => action.name()};
+            let answer = control::ask(&socket, "rotate_key", request, TIMEOUT)?;
+            show(&answer, args.output)?;
+            return Ok(Code::OK);
+        }
         RemasterAction::Status => (ask(map! {"do" => "status"})?, false),
         RemasterAction::Confirm => (ask(map! {"do" => "confirm"})?, false),
         RemasterAction::Cancel => (ask(map! {"do" => "cancel"})?, false),

@@ -67,15 +67,23 @@ impl Store {
 
     /// The pair, if there is one.
     pub fn load(&self) -> Result<Option<PrivateKey>, KeyError> {
-        let path = self.private_file();
-        let Some(pem) = self.read(&path)? else {
+        let key = self.load_private(&self.private_file())?;
+        if let Some(key) = &key {
+            self.check_public(key)?;
+        }
+        Ok(key)
+    }
+
+    /// The private key in a file of ours, if there is one.
+    pub(super) fn load_private(&self, path: &Path) -> Result<Option<PrivateKey>, KeyError> {
+        let Some(pem) = self.read(path)? else {
             return Ok(None);
         };
-        guard::close(&path, self.group)?;
+        guard::close(path, self.group)?;
         let pem = Zeroizing::new(pem);
-        let key = PrivateKey::from_pem(&pem).map_err(|cause| broken(&path, cause))?;
-        self.check_public(&key)?;
-        Ok(Some(key))
+        PrivateKey::from_pem(&pem)
+            .map(Some)
+            .map_err(|cause| broken(path, cause))
     }
 
     /// The pair; a new one where there is none. A new key takes seconds: call it where nobody waits.
@@ -83,15 +91,20 @@ impl Store {
         if let Some(key) = self.load()? {
             return Ok(Arc::new(key));
         }
+        let made = self.make()?;
+        Ok(Arc::new(self.keep(made)?))
+    }
+
+    /// A new key of our size, on no disk yet.
+    pub(super) fn make(&self) -> Result<PrivateKey, KeyError> {
         let bits = self.bits;
-        tracing::info!(bits, file = %self.private_file().display(), "Making a new key. This takes a few seconds.");
+        tracing::info!(bits, folder = %self.dir.display(), "Making a new key. This takes a few seconds.");
         let start = Instant::now();
         let made = make(bits as usize).map_err(|cause| KeyError::Generate { bits, cause })?;
-        let key = self.keep(made)?;
         let took = start.elapsed().as_millis();
-        let fingerprint = key.public().fingerprint(Default::default());
+        let fingerprint = made.public().fingerprint(Default::default());
         tracing::info!(bits, took, %fingerprint, "A new key was made.");
-        Ok(Arc::new(key))
+        Ok(made)
     }
 
     /// Writes a new pair, unless somebody was faster: then theirs is ours.
@@ -99,24 +112,40 @@ impl Store {
         self.make_dir()?;
         guard::directory(&self.dir, self.group, self.owner)?;
         let path = self.private_file();
-        let pem = key.to_pem().map_err(|cause| KeyError::Generate {
-            bits: self.bits,
-            cause,
-        })?;
-        match create(&path, pem.as_bytes()) {
+        match self.put(&path, &key) {
             Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            Err(KeyError::Write { cause, .. }) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 let theirs = self.load()?;
-                return theirs.ok_or(KeyError::Write { path, cause: e });
+                return theirs.ok_or(KeyError::Write { path, cause });
             }
-            Err(cause) => return Err(KeyError::Write { path, cause }),
+            Err(error) => return Err(error),
         }
-        self.give(&path)?;
         self.write_public(key.public())?;
         Ok(key)
     }
 
-    fn write_public(&self, key: &PublicKey) -> Result<(), KeyError> {
+    /// Writes a private key under a name that nobody has.
+    pub(super) fn put(&self, path: &Path, key: &PrivateKey) -> Result<(), KeyError> {
+        let pem = key.to_pem().map_err(|cause| KeyError::Generate {
+            bits: self.bits,
+            cause,
+        })?;
+        create(path, pem.as_bytes()).map_err(|cause| write_error(path, cause))?;
+        self.give(path)
+    }
+
+    /// Makes the folder of a file beside the pair, for our own eyes.
+    pub(super) fn make_beside(&self, path: &Path) -> Result<(), KeyError> {
+        let folder = path.parent().unwrap_or(&self.dir);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|cause| write_error(folder, cause))?;
+        self.give(folder)
+    }
+
+    pub(super) fn write_public(&self, key: &PublicKey) -> Result<(), KeyError> {
         let path = self.public_file();
         write_atomic(&path, key.file_pem().as_bytes(), 0o644)
             .map_err(|cause| write_error(&path, cause))?;
@@ -130,6 +159,10 @@ impl Store {
             Ok(None) => self.write_public(key.public()),
             Ok(Some(text)) if PublicKey::from_pem(&text).is_ok_and(|k| k == *key.public()) => {
                 Ok(())
+            }
+            // A rotation was interrupted between the two files.
+            Ok(Some(text)) if PublicKey::from_pem(&text).is_ok_and(|k| self.is_of_rotation(&k)) => {
+                self.write_public(key.public())
             }
             _ => {
                 tracing::warn!(file = %path.display(), "The public key's file does not belong to the private key. It is not used; remove it to have it written anew.");

@@ -48,6 +48,15 @@ pub const FUNCTIONS: &[Function] = &[
         run: |ctx, _| ask(ctx, "rollback"),
     },
     Function {
+        name: "remaster.rotate_key",
+        signature: "action='stage'",
+        doc: "Gives this minion another key. ``stage`` makes it and returns its fingerprint with the present key's signed word for it; when the master holds it as accepted, ``switch`` puts it into use, after every master that the minion is with has let it in; ``confirm`` then forgets the key before, and ``cancel`` goes back to it. ``status`` tells where that stands.\n\nWhat a master has accepted is always in use: a minion that is refused with one of the two keys asks with the other. ``master-bridge keys rotate`` does all of it.\n\nCLI Example:\n\n.. code-block:: bash\n\n    salt app2 remaster.rotate_key status",
+        run: |ctx, args| {
+            let action = args.get("action").as_str().unwrap_or_default().to_owned();
+            ctx.minion.service("rotate_key", map! {"do" => action})
+        },
+    },
+    Function {
         name: "remaster.status",
         signature: "",
         doc: "Where a move stands, and what became of the last one.\n\nCLI Example:\n\n.. code-block:: bash\n\n    salt app2 remaster.status",

@@ -75,12 +75,21 @@ pub enum RequestError {
     Refused(String),
 }
 
+/// How a session is told to ask for new keys.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Renewal {
+    /// The master does not take what the present ones make.
+    pub(super) stale: Arc<Notify>,
+    /// Our own key is another one.
+    pub(super) anew: Arc<AtomicBool>,
+}
+
 /// Asks one master. Cheap to clone; outlives reconnects of its session.
 #[derive(Clone)]
 pub struct Client {
     master: Arc<str>,
     live: watch::Receiver<Option<Live>>,
-    stale: Arc<Notify>,
+    renewal: Renewal,
     refusal: Arc<Refusal>,
     patience: Patience,
 }
@@ -92,14 +101,14 @@ impl Client {
     pub(super) fn new(
         master: &str,
         live: watch::Receiver<Option<Live>>,
-        stale: Arc<Notify>,
+        renewal: Renewal,
         refusal: Arc<Refusal>,
         patience: Patience,
     ) -> Self {
         Self {
             master: master.into(),
             live,
-            stale,
+            renewal,
             refusal,
             patience,
         }
@@ -113,6 +122,12 @@ impl Client {
     /// The usual patience (`request_channel_timeout`, `request_channel_tries`).
     pub const fn patience(&self) -> Patience {
         self.patience
+    }
+
+    /// Our own key is another one: the session asks for keys with it, and goes on.
+    pub fn renew(&self) {
+        self.renewal.anew.store(true, Ordering::Release);
+        self.renewal.stale.notify_one();
     }
 
     /// Sends a load and gives the decrypted reply.
@@ -185,7 +200,7 @@ impl Client {
                         .as_ref()
                         .is_some_and(|l| l.generation == above)
                     {
-                        self.stale.notify_one();
+                        self.renewal.stale.notify_one();
                     }
                 }
                 Err(error) => {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use salt_wire::Value;
@@ -14,13 +15,13 @@ use salt_wire::error::Reason;
 use salt_wire::frame::{MAX_PUBLICATION, MAX_REPLY};
 use salt_wire::zmtp::{Heartbeat, Limits, Role};
 use tokio::sync::mpsc::error::SendTimeoutError;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, error, info, warn};
 
 use super::backoff::random;
 use super::beside::{Answer, LOOKUP, ask_in, dead, moved, renewal};
-use super::client::{Live, Refusal};
+use super::client::{Live, Refusal, Renewal};
 use super::state::{Effect, Event, Pause, State, Trouble, step};
 use super::trouble::{told, trouble};
 use super::{Arrived, Credentials, Options, Persistence, Status};
@@ -49,7 +50,7 @@ pub(super) struct Driver {
     pub(super) jobs: mpsc::Sender<Arrived>,
     pub(super) status: watch::Sender<Status>,
     pub(super) live: watch::Sender<Option<Live>>,
-    pub(super) stale: Arc<Notify>,
+    pub(super) wanted: Renewal,
     pub(super) refusal: Arc<Refusal>,
     pub(super) now: Connected,
     /// The trouble that was logged last: the same one at each try would fill the log of a machine whose master
@@ -279,12 +280,7 @@ impl Driver {
         let handshake = match self.now.handshake.take() {
             Some(handshake) => handshake,
             None => match self.terms().await {
-                Ok(terms) => {
-                    // The first request needs it; it is made while the master thinks.
-                    let key = terms.key.clone();
-                    tokio::task::spawn_blocking(move || key.tok(&mut OsRandom).is_ok());
-                    Handshake::new(terms, &mut OsRandom)
-                }
+                Ok(terms) => begin(terms),
                 Err(trouble) => return Event::Failed(trouble),
             },
         };
@@ -310,8 +306,48 @@ impl Driver {
         }
     }
 
+    /// Asks a master that refuses our key with the other one, if there is one.
+    async fn with_the_other(&mut self, refused: Trouble) -> Answer {
+        let used = self.now.handshake.as_ref().map(|h| h.terms().key.clone());
+        let (Some(used), Some(pool)) = (used, self.now.pool.clone()) else {
+            return Answer::No(refused);
+        };
+        let credentials = self.credentials.clone();
+        let other = move || credentials.other_terms(used.public());
+        let Ok(Some(terms)) = tokio::task::spawn_blocking(other).await else {
+            return Answer::No(refused);
+        };
+        let key = terms.key.clone();
+        let options = &self.options;
+        let (handshake, answer) = ask_in(
+            pool,
+            begin(terms),
+            options.auth_timeout,
+            options.policy.safemode,
+        )
+        .await;
+        let Answer::In(ticket) = answer else {
+            return Answer::No(refused);
+        };
+        let credentials = self.credentials.clone();
+        match tokio::task::spawn_blocking(move || credentials.take_other(key.public())).await {
+            Ok(Ok(())) => {
+                self.now.handshake = Some(handshake);
+                Answer::In(ticket)
+            }
+            Ok(Err(trouble)) => Answer::No(trouble),
+            Err(_) => Answer::No(refused),
+        }
+    }
+
     /// Takes what the master answered to `_auth`; the keys are in place afterwards, if it gave any.
     async fn judge(&mut self, answer: Answer) -> Event {
+        let answer = match answer {
+            Answer::No(trouble) if trouble.reason == Reason::Rejected => {
+                self.with_the_other(trouble).await
+            }
+            answer => answer,
+        };
         match answer {
             Answer::In(ticket) => {
                 let (credentials, given) = (self.credentials.clone(), ticket.clone());
@@ -325,7 +361,7 @@ impl Driver {
                 match self.take_keys(*ticket) {
                     Ok(()) => {
                         // Who asked for these keys meanwhile has them now.
-                        drop(timeout(Duration::ZERO, self.stale.notified()).await);
+                        drop(timeout(Duration::ZERO, self.wanted.stale.notified()).await);
                         Event::Authenticated
                     }
                     Err(trouble) => Event::Failed(trouble),
@@ -433,10 +469,13 @@ impl Driver {
             self.now.link = Some(link);
             return event;
         }
-        let handshake = if renew {
-            self.now.handshake.take()
-        } else {
-            None
+        let handshake = match renew {
+            true if self.wanted.anew.swap(false, Ordering::AcqRel) => match self.terms().await {
+                Ok(terms) => Some(begin(terms)),
+                Err(trouble) => return Event::Failed(trouble),
+            },
+            true => self.now.handshake.take(),
+            false => None,
         };
         let options = self.options.clone();
         let renewal = renewal(pool.clone(), handshake, &options);
@@ -450,7 +489,7 @@ impl Driver {
             &*dial,
             options.connect_timeout,
         );
-        let (stale, refusal) = (self.stale.clone(), self.refusal.clone());
+        let (stale, refusal) = (self.wanted.stale.clone(), self.refusal.clone());
         let dead = dead(
             &pool,
             self.options.alive_interval,
@@ -479,7 +518,7 @@ impl Driver {
                 trouble = &mut moved => Event::Failed(trouble),
                 trouble = &mut dead => Event::Failed(trouble),
                 () = stale.notified(), if !renew => {
-                    if !self.may_renew() {
+                    if !self.may_renew() && !self.wanted.anew.load(Ordering::Acquire) {
                         continue;
                     }
                     Event::KeysStale
@@ -567,6 +606,13 @@ impl Driver {
             .vain_renewal
             .is_none_or(|at| at.elapsed() > RENEWAL_REST)
     }
+}
+
+/// A handshake whose key has what the first request needs: it is made while the master thinks.
+fn begin(terms: Terms) -> Handshake {
+    let key = terms.key.clone();
+    tokio::task::spawn_blocking(move || key.tok(&mut OsRandom).is_ok());
+    Handshake::new(terms, &mut OsRandom)
 }
 
 fn no_connection() -> Event {

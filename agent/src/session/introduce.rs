@@ -7,10 +7,10 @@ use salt_wire::channel::handshake::{Handshake, Ticket};
 use salt_wire::channel::request::Requests;
 use salt_wire::crypto::OsRandom;
 use salt_wire::error::Reason;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::beside::{Answer, ask_in};
-use super::client::Live;
+use super::client::{Live, Renewal};
 use super::{Client, Credentials, Options, Patience, Trouble, told};
 use crate::transport::Pool;
 
@@ -56,12 +56,6 @@ pub async fn introduce(
         timeout: options.request_timeout,
         tries: options.request_tries,
     };
-    let client = Client::new(
-        name,
-        live,
-        Arc::new(Notify::new()),
-        Arc::default(),
-        patience,
-    );
+    let client = Client::new(name, live, Renewal::default(), Arc::default(), patience);
     Ok((client, ticket))
 }

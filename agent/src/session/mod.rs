@@ -31,16 +31,16 @@ use std::time::SystemTime;
 
 use salt_wire::channel::handshake::{Terms, Ticket};
 use salt_wire::channel::trust::Distrust;
-use salt_wire::crypto::Fingerprint;
+use salt_wire::crypto::{Fingerprint, PublicKey};
 use salt_wire::frame::Version;
 use salt_wire::{Map, Value, map};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 pub use beside::MAX_ANSWER;
-use client::Refusal;
 pub use client::{Client, Patience, RequestError};
+use client::{Refusal, Renewal};
 pub use introduce::introduce;
 pub use options::Options;
 pub use state::{State, Trouble};
@@ -67,6 +67,15 @@ pub trait Credentials: Send + Sync {
     fn remember(&self, ticket: &Ticket) -> Result<(), Trouble>;
     /// What to do about a key that is not believed.
     fn advice(&self, distrust: &Distrust) -> String;
+    /// What to bring to a master that refuses this key of ours, if there is another one: in the middle of a rotation
+    /// it may hold that by now.
+    fn other_terms(&self, _refused: &PublicKey) -> Option<Terms> {
+        None
+    }
+    /// The master let us in with this key after it refused another one: it is ours from now on.
+    fn take_other(&self, _taken: &PublicKey) -> Result<(), Trouble> {
+        Ok(())
+    }
 }
 
 /// When a session ends by itself.
@@ -137,13 +146,13 @@ impl Session {
             trouble: None,
         });
         let (live_in, live) = watch::channel(None);
-        let stale = Arc::new(Notify::new());
+        let wanted = Renewal::default();
         let patience = Patience {
             timeout: setup.options.request_timeout,
             tries: setup.options.request_tries,
         };
         let refusal = Arc::new(Refusal::default());
-        let client = Client::new(&name, live, stale.clone(), refusal.clone(), patience);
+        let client = Client::new(&name, live, wanted.clone(), refusal.clone(), patience);
         let driver = driver::Driver {
             address: setup.address.clone(),
             name: name.clone(),
@@ -155,7 +164,7 @@ impl Session {
             jobs: setup.jobs,
             status: status_in,
             live: live_in,
-            stale,
+            wanted,
             refusal,
             now: driver::Connected::default(),
             said: None,

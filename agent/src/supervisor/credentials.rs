@@ -1,17 +1,18 @@
 //! Our key pair and what speaks for a master's key, as a session asks for them.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use salt_wire::channel::handshake::{Terms, Ticket};
 use salt_wire::channel::trust::Distrust;
-use salt_wire::crypto::PrivateKey;
+use salt_wire::crypto::{HashType, PrivateKey, PublicKey};
 use salt_wire::error::Reason;
 use salt_wire::frame::Version;
 use salt_wire::{Map, Value};
+use tracing::{info, warn};
 
 use crate::config::{MasterAddress, Settings};
 use crate::context::Facts;
-use crate::keys::{self, KeyError, Store};
+use crate::keys::{self, KeyError, Rotation, Store};
 use crate::session::{self, Trouble, told};
 
 /// Our pair, read or made once however many sessions ask for it.
@@ -38,11 +39,64 @@ impl Pair {
     /// The private key; blocks while a new one is made. `saltutil.regen_keys` takes the file away: then the
     /// one in memory is not used again.
     pub fn key(&self) -> Result<Arc<PrivateKey>, KeyError> {
-        let mut key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*key {
-            Some(key) if self.store.private_file().exists() => Ok(key.clone()),
-            _ => Ok(key.insert(self.store.load_or_make()?).clone()),
+        self.read(&mut self.lock())
+    }
+
+    /// Makes the next key beside the pair; takes seconds, in which the pair is in use.
+    pub fn stage(&self) -> Result<Arc<PrivateKey>, KeyError> {
+        self.store.stage()
+    }
+
+    /// Where a rotation of the pair stands.
+    pub fn rotation(&self) -> Result<Rotation, KeyError> {
+        let _whole = self.lock();
+        self.store.rotation()
+    }
+
+    /// Changes the files; who reads the pair meanwhile waits until it is whole again.
+    pub fn change<T>(
+        &self,
+        change: impl FnOnce(&Store) -> Result<T, KeyError>,
+    ) -> Result<T, KeyError> {
+        let mut known = self.lock();
+        let changed = change(&self.store);
+        *known = None;
+        changed
+    }
+
+    /// Another key of ours than this one: the one in use by now, or in the middle of a rotation the one beside it.
+    fn other_than(&self, refused: &PublicKey) -> Result<Option<Arc<PrivateKey>>, KeyError> {
+        let mut known = self.lock();
+        let present = self.read(&mut known)?;
+        if present.public() != refused {
+            return Ok(Some(present));
         }
+        Ok(self.store.rotation()?.other().cloned())
+    }
+
+    /// A master took this key: it is ours from now on. The one in use stays beside it, if this is the next one.
+    fn take_other(&self, taken: &PublicKey) -> Result<(), KeyError> {
+        if self.key()?.public() == taken {
+            return Ok(());
+        }
+        self.change(|store| match store.rotation()?.next {
+            Some(_) => store.switch(),
+            None => store.switch_back(),
+        })?;
+        let fingerprint = taken.fingerprint(HashType::default());
+        info!(%fingerprint, "The master has accepted our other key: it is in use now.");
+        Ok(())
+    }
+
+    fn read(&self, known: &mut Option<Arc<PrivateKey>>) -> Result<Arc<PrivateKey>, KeyError> {
+        match known {
+            Some(key) if self.store.private_file().exists() => Ok(key.clone()),
+            _ => Ok(known.insert(self.store.load_or_make()?).clone()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<PrivateKey>>> {
+        self.key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,8 +116,36 @@ pub(super) struct Credentials {
 
 impl session::Credentials for Credentials {
     fn terms(&self) -> Result<Terms, Trouble> {
+        self.terms_with(self.pair.key().map_err(|e| unusable(&e))?)
+    }
+
+    fn other_terms(&self, refused: &PublicKey) -> Option<Terms> {
+        let other = self.pair.other_than(refused);
+        let other = other
+            .inspect_err(|error| warn!(%error, "The other key of the rotation cannot be used."))
+            .ok()?;
+        self.terms_with(other?).ok()
+    }
+
+    fn take_other(&self, taken: &PublicKey) -> Result<(), Trouble> {
+        self.pair.take_other(taken).map_err(|e| unusable(&e))
+    }
+
+    fn remember(&self, ticket: &Ticket) -> Result<(), Trouble> {
+        self.masters()
+            .remember(&self.address, ticket)
+            .map_err(|e| unusable(&e))
+    }
+
+    fn advice(&self, distrust: &Distrust) -> String {
+        self.masters().advice(distrust)
+    }
+}
+
+impl Credentials {
+    /// What to bring with this key of ours.
+    pub(super) fn terms_with(&self, key: Arc<PrivateKey>) -> Result<Terms, Trouble> {
         let id = self.settings.id.parse().map_err(|e| unusable(&e))?;
-        let key = self.pair.key().map_err(|e| unusable(&e))?;
         let masters = self.masters();
         let trust = masters.trust(&self.address).map_err(|e| unusable(&e))?;
         let stored = trust.stored.clone();
@@ -79,18 +161,6 @@ impl session::Credentials for Credentials {
         Ok(terms)
     }
 
-    fn remember(&self, ticket: &Ticket) -> Result<(), Trouble> {
-        self.masters()
-            .remember(&self.address, ticket)
-            .map_err(|e| unusable(&e))
-    }
-
-    fn advice(&self, distrust: &Distrust) -> String {
-        self.masters().advice(distrust)
-    }
-}
-
-impl Credentials {
     fn masters(&self) -> keys::Masters {
         let masters = self.masters.read();
         masters.unwrap_or_else(PoisonError::into_inner).clone()

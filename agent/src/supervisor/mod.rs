@@ -25,6 +25,7 @@ mod mismatch;
 mod orders;
 mod remaster;
 mod report;
+mod rotation;
 mod services;
 mod sessions;
 mod signing;
@@ -239,6 +240,7 @@ pub async fn run(
     let crew = Arc::new(Crew::new(daemon.clone(), sender, pulses));
     crew.start();
     let (mover, asked) = remaster::start(&daemon, &crew, &reload, machine);
+    rotation::start(&daemon, &crew);
     daemon.notify.ready();
     let pump = tokio::spawn(pump(daemon.clone(), publications));
     let periodic = tokio::spawn(periodic(daemon.clone()));

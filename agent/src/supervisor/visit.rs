@@ -92,7 +92,7 @@ async fn enter(
 }
 
 /// A connection to the first address of the name that takes one.
-async fn reach(
+pub(super) async fn reach(
     settings: &Settings,
     address: &MasterAddress,
     options: &Options,

@@ -1,4 +1,4 @@
-//! `keys`: list, prove, accept, reject, delete.
+//! `keys`: list, prove, accept, reject, delete; `rotate` has its own file.
 //!
 //! A key is accepted when its fingerprint, computed here, is the one that the minion's own machine showed
 //! in a place that the network cannot forge; without such a proof only if the operator says so in words.
@@ -46,6 +46,11 @@ pub enum Keys {
         after_help = "Example:\n  master-bridge keys delete web1 --state rejected\n\nThe master then rotates its AES key, and all its minions authenticate anew."
     )]
     Delete(Change),
+    /// Give minions other keys while they are managed
+    #[command(
+        after_help = "Example:\n  master-bridge keys rotate web1 web2\n\nEach minion's present key signs for the next one; the present one is forgotten when the minion has come back with the\nnext. Interrupted, the same command goes on."
+    )]
+    Rotate(super::keys_rotate::Rotate),
 }
 
 /// Arguments of `keys list`.
@@ -160,6 +165,7 @@ impl Keys {
             Self::Accept(args) => accept(args, global, output).await,
             Self::Reject(args) => change(Action::Reject, args, global, output).await,
             Self::Delete(args) => change(Action::Delete, args, global, output).await,
+            Self::Rotate(args) => super::keys_rotate::rotate(args, global, output).await,
         }
     }
 }

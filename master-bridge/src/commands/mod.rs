@@ -9,6 +9,7 @@ pub mod flavor;
 pub mod flip;
 pub mod image;
 pub mod keys;
+mod keys_rotate;
 pub mod man;
 pub mod master;
 pub mod minions;

@@ -8,10 +8,9 @@
 //! (a master that was rebuilt or whose key was rotated), or at the one that the certificate names. It is made
 //! where the old private key lives, and may be read from anywhere: who changes a byte of it has nothing.
 
-use super::sealed::{Seal, problem};
+use super::sealed::{Seal, in_time, key, number, problem};
 use super::{MASTER_PORT, OrderError, PUBLISH_PORT};
-use crate::crypto::{HashType, PrivateKey, PublicKey, Random, SigAlgo};
-use crate::value::{Map, Value};
+use crate::crypto::{HashType, PrivateKey, PublicKey, Random};
 
 /// What the text begins with.
 pub const MARK: &str = "salt-agent-handover:v1:";
@@ -22,9 +21,6 @@ const SEAL: Seal = Seal {
     kind: "a certificate",
     shape: "is no handover certificate (salt-agent-handover:v1:…:…)",
 };
-
-/// The stronger of the two that Salt knows.
-const ALGO: SigAlgo = SigAlgo::Pkcs1v15Sha224;
 
 /// What the old master's key says of the new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,44 +67,20 @@ impl Handover {
             payload.insert("master_port".into(), u64::from(self.master_port).into());
             payload.insert("publish_port".into(), u64::from(self.publish_port).into());
         }
-        let payload = Value::Map(payload).to_msgpack();
-        let signature = key
-            .sign(ALGO, &SEAL.to_sign(&payload), rng)
-            .map_err(|e| problem("signature", &e.to_string()))?;
-        Ok(SEAL.write(&payload, &signature))
+        SEAL.by_the_old(payload, key, rng)
     }
 
     /// Reads a certificate that the key in it has signed. Whether that key is believed, and whether it is not
     /// too late, is the caller's to say; see [`Self::check`].
     pub fn open(text: &str) -> Result<Self, OrderError> {
-        let (payload, signature) = SEAL.read(text)?;
-        let Ok(Value::Map(map)) = Value::from_msgpack(&payload) else {
-            return Err(problem("text", "holds no map"));
-        };
-        let read = Self::from_map(&map)?;
-        read.old
-            .verify(ALGO, "handover", &SEAL.to_sign(&payload), &signature)
-            .map_err(|_| problem("signature", "is not by the old master's key"))?;
-        Ok(read)
-    }
-
-    fn from_map(map: &Map) -> Result<Self, OrderError> {
-        let key = |field: &'static str| {
-            let pem = map.get(field).and_then(Value::as_str);
-            let pem = pem.ok_or_else(|| problem(field, "is missing or no text"))?;
-            PublicKey::from_pem(pem).map_err(|e| problem(field, &e.to_string()))
-        };
-        let number = |field: &'static str| {
-            let number = map.get(field).and_then(Value::as_int);
-            number.and_then(|n| u64::try_from(n).ok())
-        };
-        let not_after =
-            number("not_after").ok_or_else(|| problem("not_after", "is missing or no time"))?;
-        let mut read = Self::new(key("old")?, key("new")?, not_after);
+        let (map, old) = SEAL.open_by_the_old(text)?;
+        let not_after = number(&map, "not_after")
+            .ok_or_else(|| problem("not_after", "is missing or no time"))?;
+        let mut read = Self::new(old, key(&map, "new")?, not_after);
         if let Some(master) = map.get("master").filter(|m| !m.is_null()) {
             let master = master.as_str().unwrap_or_default();
             read.master = Some(super::host(master.to_owned())?).filter(|m| !m.is_empty());
-            let port = |field, default| match number(field) {
+            let port = |field, default| match number(&map, field) {
                 None => Ok(default),
                 Some(port) => u16::try_from(port).map_err(|_| problem(field, "is no port")),
             };
@@ -120,10 +92,7 @@ impl Handover {
 
     /// Whether it counts at this time for an agent that believes `believed`.
     pub fn check(&self, believed: impl Fn(&PublicKey) -> bool, now: u64) -> Result<(), OrderError> {
-        if now >= self.not_after {
-            let late = now - self.not_after;
-            return Err(problem("expires", &format!("was {late} seconds ago")));
-        }
+        in_time(self.not_after, now)?;
         if !believed(&self.old) {
             let finger = self.old.fingerprint(HashType::default());
             let words = format!("is by {finger}, which is not our master's key");

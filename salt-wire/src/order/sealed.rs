@@ -5,6 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::OrderError;
+use crate::crypto::{PrivateKey, PublicKey, Random, SigAlgo};
+use crate::value::{Map, Value};
 
 /// A kind of document.
 pub(super) struct Seal {
@@ -52,6 +54,60 @@ impl Seal {
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| shape())?;
         Ok((payload, signature))
     }
+}
+
+/// The stronger of the two that Salt knows.
+const SUCCESSION: SigAlgo = SigAlgo::Pkcs1v15Sha224;
+
+/// Documents in which an RSA key speaks for the one that follows it.
+impl Seal {
+    /// The text of a payload that names the signing key as `old`.
+    pub(super) fn by_the_old(
+        &self,
+        payload: Map,
+        key: &PrivateKey,
+        rng: &mut dyn Random,
+    ) -> Result<String, OrderError> {
+        let payload = Value::Map(payload).to_msgpack();
+        let signature = key
+            .sign(SUCCESSION, &self.to_sign(&payload), rng)
+            .map_err(|e| problem("signature", &e.to_string()))?;
+        Ok(self.write(&payload, &signature))
+    }
+
+    /// The payload of a text that the key in it, `old`, has signed, and that key.
+    pub(super) fn open_by_the_old(&self, text: &str) -> Result<(Map, PublicKey), OrderError> {
+        let (payload, signature) = self.read(text)?;
+        let Ok(Value::Map(map)) = Value::from_msgpack(&payload) else {
+            return Err(problem("text", "holds no map"));
+        };
+        let old = key(&map, "old")?;
+        old.verify(SUCCESSION, self.kind, &self.to_sign(&payload), &signature)
+            .map_err(|_| problem("signature", "is not by the old key"))?;
+        Ok((map, old))
+    }
+}
+
+/// A public key in a payload.
+pub(super) fn key(map: &Map, field: &'static str) -> Result<PublicKey, OrderError> {
+    let pem = map.get(field).and_then(Value::as_str);
+    let pem = pem.ok_or_else(|| problem(field, "is missing or no text"))?;
+    PublicKey::from_pem(pem).map_err(|e| problem(field, &e.to_string()))
+}
+
+/// A number in a payload that is no less than zero.
+pub(super) fn number(map: &Map, field: &'static str) -> Option<u64> {
+    let number = map.get(field).and_then(Value::as_int);
+    number.and_then(|n| u64::try_from(n).ok())
+}
+
+/// Fails when the day of a document is over.
+pub(super) fn in_time(not_after: u64, now: u64) -> Result<(), OrderError> {
+    if now < not_after {
+        return Ok(());
+    }
+    let late = now - not_after;
+    Err(problem("expires", &format!("was {late} seconds ago")))
 }
 
 /// A fault of a field.

@@ -167,6 +167,7 @@ impl Looks {
                 let detail = format!("{} is our master already", look.order.master);
                 return Err(Cause::new("same-master", detail));
             }
+            self.rotation_at_rest()?;
             files::usable(&settings)
         });
         table.add("configuration", begun, ours.map(|()| ((), None)));
@@ -188,6 +189,19 @@ impl Looks {
             self.one(&aim, look, &mut table).await;
         }
         table.rows
+    }
+
+    /// A move hands our key over: not in the middle of its rotation, where two of them are ours.
+    fn rotation_at_rest(&self) -> Result<(), Cause> {
+        let rotation = self.daemon.pair.rotation();
+        let rotation = rotation.map_err(|e| Cause::new("keys-unusable", e.to_string()))?;
+        match rotation.state() {
+            "steady" => Ok(()),
+            state => Err(Cause::new(
+                "key-rotation",
+                format!("our key is being rotated ({state}): confirm or cancel that first"),
+            )),
+        }
     }
 
     async fn one(&self, aim: &Aim<'_>, look: &Look, table: &mut Table) {

@@ -1,0 +1,169 @@
+//! A minion's own key follows another one, with the bridge and without it, and when somebody stops in the middle.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use harness::{Agent, Client, Master, Release, until};
+use serde_json::{Value, json};
+
+use crate::fleet::bridge;
+use crate::pair::{answers, introduce, on_only};
+
+fn accepted(master: &Master, id: &str) -> String {
+    let listed = bridge(master, &["-o", "json", "keys", "list", id]).success();
+    let keys = listed.json()["keys"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let key = keys.iter().find(|k| k["state"] == "accepted");
+    key.map_or_else(String::new, |k| {
+        k["fingerprint"].as_str().unwrap_or_default().to_owned()
+    })
+}
+
+fn rotation(agent: &Agent, action: &str) -> Value {
+    agent
+        .command("remaster", &["rotate-key", action, "-o", "json"])
+        .success()
+        .json()
+}
+
+/// Null while nobody is there to be asked.
+fn standing(agent: &Agent) -> Value {
+    let asked = agent.command("remaster", &["rotate-key", "-o", "json"]);
+    serde_json::from_str(&asked.stdout).unwrap_or_default()
+}
+
+fn rotate(master: &Master, id: &str) -> Value {
+    let done = bridge(master, &["-y", "-o", "json", "keys", "rotate", id]);
+    assert_eq!(done.code, 0, "{done:?}");
+    done.json()["keys"][0].clone()
+}
+
+#[test]
+fn a_key_follows_another() {
+    for release in [Release::V3008, Release::V3006] {
+        if release.is_installed() {
+            of(release);
+        }
+    }
+}
+
+fn of(release: Release) {
+    let master = Master::of(release).auto_accept().start();
+    let mut agent = Agent::start(
+        "turner",
+        &master.address.to_string(),
+        "agent: {trust: first-use}\nkeysize: 2048",
+    );
+    agent.wait_ready();
+    let first = accepted(&master, "turner");
+
+    // Nobody has accepted it: nothing changes.
+    let nothing = agent.command("remaster", &["rotate-key", "switch"]);
+    assert!(nothing.stderr.contains("no key is staged"), "{nothing:?}");
+    let staged = rotation(&agent, "stage");
+    assert_eq!(staged["state"], "staged", "{staged}");
+    assert_eq!(staged["fingerprint"], first.as_str());
+    assert_eq!(
+        rotation(&agent, "stage")["next"],
+        staged["next"],
+        "made once"
+    );
+    let refused = agent.command("remaster", &["rotate-key", "switch"]);
+    assert!(
+        refused.stderr.contains("does not let the key")
+            && refused.stderr.contains("nothing was changed"),
+        "{refused:?}"
+    );
+    let finger = vec!["00"; 32].join(":");
+    let check = ["check", "127.0.0.9", "--finger", &finger, "-o", "json"];
+    let looks = agent.command("remaster", &check).json();
+    assert_eq!(looks["configuration"]["reason"], "key-rotation", "{looks}");
+    assert_eq!(rotation(&agent, "cancel")["state"], "steady");
+
+    // The bridge does all of it; jobs before, while and after it are served once each.
+    let mut client = Client::of(&master);
+    let jobs: Vec<String> = std::thread::scope(|scope| {
+        let work = scope.spawn(|| rotate(&master, "turner"));
+        let mut jobs = Vec::new();
+        while !work.is_finished() {
+            jobs.extend(client.publish("turner", "test.ping", json!([]), 1));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        let done = work.join().unwrap();
+        assert_eq!(done["before"], first.as_str(), "{done}");
+        assert_ne!(done["after"], done["before"], "{done}");
+        jobs
+    });
+    assert!(jobs.len() > 2, "{jobs:?}");
+    let mut missing = Value::Null;
+    until(30, "every job to be answered", || {
+        let returns = client.returns("turner", &jobs);
+        let returns: BTreeMap<_, _> = jobs.iter().zip(returns).collect();
+        missing = json!(returns);
+        returns.values().all(|r| !r.is_null())
+    });
+    let second = accepted(&master, "turner");
+    assert_eq!(
+        rotation(&agent, "status"),
+        json!({"state": "steady", "fingerprint": second})
+    );
+    agent.kill();
+    agent.run();
+    on_only(&agent, &master);
+    assert!(answers(&master, "turner"));
+
+    interrupted(&master, &mut agent, &second);
+}
+
+fn interrupted(master: &Master, agent: &mut Agent, second: &str) {
+    // The bridge was killed when the master held the next key: the agent finds out by itself.
+    let next = rotation(agent, "stage")["next"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let folder = agent.config_dir().join("pki/minion");
+    let pem = fs::read_to_string(folder.join("remaster/next.pem")).unwrap();
+    let public = salt_wire::crypto::PrivateKey::from_pem(&pem).unwrap();
+    let file = master.pki_dir().join("minions").join(&agent.id);
+    fs::write(&file, public.public().wire_pem()).unwrap();
+    agent.kill();
+    agent.run();
+    until(60, "the next key to be taken", || {
+        standing(agent)["fingerprint"] == next.as_str()
+    });
+    assert_eq!(rotation(agent, "status")["last"], second);
+    on_only(agent, master);
+
+    // Somebody puts the old key back, while a session is there: that one is used again.
+    let last = fs::read_to_string(folder.join("remaster/last.pem")).unwrap();
+    let public = salt_wire::crypto::PrivateKey::from_pem(&last).unwrap();
+    fs::write(&file, public.public().wire_pem()).unwrap();
+    until(60, "the key of before to be used", || {
+        answers(master, &agent.id);
+        let status = standing(agent);
+        status["fingerprint"] == second && status["state"] == "steady"
+    });
+    on_only(agent, master);
+
+    // Interrupted before the last word: the same command again says it.
+    let next = rotation(agent, "stage")["next"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let pem = fs::read_to_string(folder.join("remaster/next.pem")).unwrap();
+    let public = salt_wire::crypto::PrivateKey::from_pem(&pem).unwrap();
+    fs::write(&file, public.public().wire_pem()).unwrap();
+    assert_eq!(rotation(agent, "switch")["state"], "switched");
+    let done = rotate(master, &agent.id);
+    assert_eq!(done["before"], second, "{done}");
+    assert_eq!(done["after"], next.as_str(), "{done}");
+    assert_eq!(rotation(agent, "status")["state"], "steady");
+    introduce(agent, master);
+    assert_eq!(
+        accepted(master, &agent.id),
+        next,
+        "minion.pub is the key in use"
+    );
+}
