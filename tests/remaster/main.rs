@@ -16,4 +16,5 @@ mod net;
 mod orders;
 mod pair;
 mod rotation;
+mod strange;
 mod trouble;
