@@ -38,6 +38,11 @@ impl Sandbox {
         self.dir.path()
     }
 
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Its clouds.yaml.
     pub fn clouds(&self) -> std::path::PathBuf {
         self.folder().join("clouds.yaml")

@@ -16,7 +16,7 @@ pub(crate) fn killed(old: &Master, point: &str, args: &[&str]) {
     assert_eq!(end.code, -9, "{point} was not passed: {end:?}");
 }
 
-fn command(old: &Master, args: &[&str]) -> Command {
+pub(crate) fn command(old: &Master, args: &[&str]) -> Command {
     let mut command = Command::new(bin("master-bridge"));
     command
         .arg("-c")

@@ -7,14 +7,17 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use harness::{Agent, Master, Release, until};
+use harness::{Agent, Finished, Master, Release, Sandbox, until, until_some};
 use salt_wire::crypto::{OrderKey, OsRandom, PrivateKey, PublicKey};
 use salt_wire::order::Order;
 use salt_wire::order::handover::Handover;
 use salt_wire::order::signed::{SignedOrder, to_metadata};
 use salt_wire::order::target::Target;
 use salt_wire::{Map, Value, map};
+use serde_json::json;
+use tempfile::TempDir;
 
+use crate::fleet;
 use crate::pair::{answers, introduce, on_only, status, wait_end};
 
 fn now() -> u64 {
@@ -120,6 +123,7 @@ fn the_old_master_is_dead() {
         old.address,
         config(&key, "").replace("identity: {metadata_url: ''}", &identity)
     ));
+    let ways = Ways::of(&old);
     let old_key = fs::read_to_string(old.pki_dir().join("master.pem")).unwrap();
     let old_key = PrivateKey::from_pem(&old_key).unwrap();
     old.kill();
@@ -184,7 +188,125 @@ fn the_old_master_is_dead() {
     on_only(&certified, &new);
     assert!(status(&bystander)["last"].is_null(), "it was told nothing");
 
+    ways.of_the_bridge(&old, &new);
     same_master_new_key(&mut new, &filed, &sleeper, &key);
+}
+
+/// Two agents whose orders the bridge leaves where they look: one in a file, one in the metadata of a cloud.
+struct Ways {
+    sandbox: Sandbox,
+    server: String,
+    key: String,
+    dir: TempDir,
+    filed: Agent,
+    published: Agent,
+}
+
+impl Ways {
+    fn of(old: &Master) -> Self {
+        let sandbox = Sandbox::start(&[]);
+        let api = sandbox.login("demo");
+        let image = api.get("image", "/images?name=tiny").is(200).body["images"][0]["id"].clone();
+        let network =
+            api.get("network", "/networks?name=private").is(200).body["networks"][0]["id"].clone();
+        let wish = json!({"server": {
+            "name": "by-meta", "imageRef": image, "flavorRef": "1", "networks": [{"uuid": network}],
+        }});
+        let made = api.post("compute", "/servers", &wish).is(202);
+        let server = made.body["server"]["id"].as_str().unwrap().to_owned();
+        let dir = TempDir::with_prefix("orders-").unwrap();
+        let key = dir.path().join("orders.key").display().to_string();
+        let made = fleet::bridge(old, &["-o", "json", "orders", "keygen", &key]).success();
+        let public = made.json()["public"].as_str().unwrap().to_owned();
+        let start = |id: &str, identity: &str| {
+            let config = format!(
+                "keysize: 2048\nagent:\n  trust: first-use\n  dead_after: 2s\n  orphaned_after: 2s\n  \
+                 order_keys: ['{public}']\n  identity: {{metadata_url: '{identity}'}}\n"
+            );
+            let mut agent = Agent::start(id, &old.address.to_string(), &config);
+            agent.wait_ready();
+            agent
+        };
+        Self {
+            filed: start("by-file", ""),
+            published: start("by-meta", &format!("{}/metadata/{server}", sandbox.url())),
+            sandbox,
+            server,
+            key,
+            dir,
+        }
+    }
+
+    /// Who has a server and no minion, or a key and no server. The old master is dead: the new one is asked twice.
+    fn truth(&self, new: &Master, clouds: &Path) {
+        let config = new.config_dir().display().to_string();
+        let args = ["-o", "json", "remaster", "status", "--to-config", &config];
+        let cloud = ["--nova", "--os-cloud", "sandbox"];
+        let mut command = fleet::command(new, &[&args[..], &cloud].concat());
+        let told = Finished::run(command.env("OS_CLIENT_CONFIG_FILE", clouds)).success();
+        let told = told.json();
+        let orphans = told["keys_without_server"].as_array().unwrap();
+        assert!(orphans.contains(&json!("by-file")), "{told}");
+        assert!(!orphans.contains(&json!("by-meta")), "{told}");
+        let strangers = told["servers_without_minion"].as_array().unwrap();
+        assert!(strangers.iter().all(|s| s["name"] != "by-meta"), "{told}");
+    }
+
+    fn of_the_bridge(&self, old: &Master, new: &Master) {
+        let config = new.config_dir().display().to_string();
+        let clouds = self.sandbox.clouds();
+        let file = self.dir.path().join("order").display().to_string();
+        let remaster = |id: &str, more: &[&str]| {
+            let args = [
+                &["-y", "-o", "json", "remaster", id, "--to-config", &config][..],
+                &["--order-key", &self.key],
+                more,
+            ]
+            .concat();
+            let mut command = fleet::command(old, &args);
+            command.env("OS_CLIENT_CONFIG_FILE", &clouds);
+            command
+        };
+        // Nothing begins where an order cannot be left.
+        let nowhere = Finished::run(&mut remaster(
+            "by-file",
+            &["--via", "metadata", "--os-cloud", "sandbox"],
+        ));
+        assert_ne!(nowhere.code, 0);
+        assert!(nowhere.stderr.contains("by-file"), "{nowhere:?}");
+        assert!(!new.keys("minions").contains(&"by-file".to_owned()));
+
+        let published = std::thread::scope(|scope| {
+            let published = scope.spawn(|| {
+                Finished::run(&mut remaster(
+                    "by-meta",
+                    &["--via", "metadata", "--os-cloud", "sandbox"],
+                ))
+            });
+            let via_file = ["--via", "file", "--order-out", &file];
+            let mut filed = remaster("by-file", &via_file);
+            let filed = scope.spawn(move || Finished::run(&mut filed));
+            // As a web server or a copy would bring it there.
+            let order = until_some(60, "the bridge to write the order", || {
+                fs::read_to_string(&file).ok()
+            });
+            write(&self.filed, &order);
+            let filed = filed.join().unwrap();
+            assert_eq!(filed.code, 0, "{filed:?}");
+            published.join().unwrap()
+        });
+        assert_eq!(published.code, 0, "{published:?}");
+        for agent in [&self.filed, &self.published] {
+            on_only(agent, new);
+            assert_eq!(status(agent)["last"]["outcome"], "confirmed");
+            assert!(answers(new, &agent.id));
+        }
+        self.truth(new, &clouds);
+        let api = self.sandbox.login("demo");
+        let server = api.get("compute", &format!("/servers/{}", self.server));
+        let left = &server.is(200).body["server"]["metadata"];
+        assert_eq!(*left, json!({}), "the order is taken back");
+    }
 }
 
 /// The new master comes back with another key: one agent has a signed order for it, the other has nothing and

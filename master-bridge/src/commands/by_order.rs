@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use salt_wire::Map;
-use salt_wire::order::signed::SignedOrder;
+use salt_wire::order::signed::{METADATA_KEY, SignedOrder, to_metadata};
 use salt_wire::order::target::Target as OrderTarget;
 
 use super::orders::{Signer, seal, write};
 use super::travel::{Travel, exit, report, show};
 use super::{nothing_matched, patience};
 use crate::cli::Global;
+use crate::cloud::{Client, Selection};
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::fleet::ends::{End, Outcome, Stop, ends};
@@ -39,7 +40,7 @@ pub(super) enum Via {
     Job,
     /// Signed, in a file that minions read or fetch
     File,
-    /// Signed, in the instances' metadata (needs OpenStack)
+    /// Signed, in the metadata of the servers that have the minions' ids as their names
     Metadata,
 }
 
@@ -62,34 +63,87 @@ pub(super) struct ByOrder {
     /// Hours until the order counts no more
     #[arg(long, value_name = "HOURS", default_value_t = 168)]
     order_valid: u64,
+    #[command(flatten)]
+    cloud: Selection,
 }
 
-/// Where a signed order is left for minions. Instance metadata becomes one of these with OpenStack.
-trait Carrier {
-    /// Leaves it there: whole, or not at all.
-    fn leave(&self, text: &str) -> Result<()>;
+/// Where signed orders are left for minions.
+enum Carrier {
+    /// A file that minions read, or that a web server shows to them.
+    File(PathBuf),
+    /// The metadata of their servers, which are known before anything is done.
+    Metadata(Box<Client>, BTreeMap<String, String>),
 }
 
-/// A file that minions read, or that a web server shows to them.
-struct File(PathBuf);
+impl Carrier {
+    /// Leaves an order for these minions.
+    async fn leave(
+        &self,
+        ids: &[String],
+        seal: impl Fn(Vec<OrderTarget>) -> Result<(SignedOrder, String)>,
+    ) -> Result<u64> {
+        match self {
+            Self::File(path) => {
+                let (order, text) = seal(vec![OrderTarget::List(ids.to_vec())])?;
+                write(path, &text)?;
+                Ok(order.order.expires)
+            }
+            // One order for each: one for all would not fit into Nova's limits.
+            Self::Metadata(cloud, servers) => {
+                let mut expires = 0;
+                for id in ids {
+                    let (order, text) = seal(vec![OrderTarget::List(vec![id.clone()])])?;
+                    expires = order.order.expires;
+                    if let Some(server) = servers.get(id) {
+                        let entries = to_metadata(&text).into_iter().collect();
+                        cloud.set_metadata(server, &entries).await?;
+                    }
+                }
+                Ok(expires)
+            }
+        }
+    }
 
-impl Carrier for File {
-    fn leave(&self, text: &str) -> Result<()> {
-        write(&self.0, text)
+    /// Takes the orders back of those that are where they should be. What stays expires, and is not taken twice.
+    async fn tidy(&self, ids: &[String], output: &Output) {
+        let Self::Metadata(cloud, servers) = self else {
+            return;
+        };
+        for (id, server) in servers.iter().filter(|(id, _)| ids.contains(id)) {
+            if let Err(error) = tidy(cloud, server).await {
+                output.say(&format!(
+                    "{id}: the order stays in the metadata of {server}: {error}"
+                ));
+            }
+        }
     }
 }
 
+async fn tidy(cloud: &Client, server: &str) -> Result<()> {
+    let found = cloud.server(server).await?;
+    let metadata = found.map(|s| s.metadata).unwrap_or_default();
+    for key in metadata.keys().filter(|k| k.starts_with(METADATA_KEY)) {
+        cloud.unset_metadata(server, key).await?;
+    }
+    Ok(())
+}
+
 /// What the journal calls such an operation.
-pub(super) const COMMAND: &str = "remaster --via file";
+pub(super) const COMMAND: &str = "remaster by order";
 
 impl ByOrder {
-    fn carrier(&self) -> Result<Box<dyn Carrier>> {
+    /// Where orders for these minions can be left.
+    async fn carrier(&self, ids: &[String]) -> Result<Carrier> {
         if self.via == Via::Metadata {
-            return Err(Error::new(Kind::Usage, "no cloud is configured: this version cannot write instance metadata")
-                .hint("`orders sign --metadata` prints the entries, to be set by hand with `openstack server set --property`; or use --via file"));
+            let cloud = Client::connect(&self.cloud).await?;
+            let mut servers = BTreeMap::new();
+            for id in ids {
+                servers.insert(id.clone(), cloud.server_of(id).await?.id);
+            }
+            return Ok(Carrier::Metadata(Box::new(cloud), servers));
         }
         match &self.order_out {
-            Some(path) => Ok(Box::new(File(path.clone()))),
+            Some(path) => Ok(Carrier::File(path.clone())),
             None => Err(Error::new(Kind::Usage, "--order-out is missing").hint(
                 "name the file that minions read (agent: orders), or that your web server shows",
             )),
@@ -110,7 +164,6 @@ impl ByOrder {
 
 /// Moves by signed order.
 pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Result<ExitCode> {
-    let carrier = travel.by_order.carrier()?;
     let key = travel.by_order.signer()?.read()?;
     let config = MasterConfig::read(&global.salt_config)?;
     let goal = travel.destination.open().await?;
@@ -128,6 +181,7 @@ pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Res
         .map(|k| (k.id.clone(), k))
         .collect();
     let ids = meant(&travel.target, held.keys())?;
+    let carrier = travel.by_order.carrier(&ids).await?;
     let facts = facts(&mut new, &ids, &held, patience).await?;
     let old = Old {
         finger: master_finger(&config.pki_dir)?.to_string(),
@@ -170,18 +224,20 @@ pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Res
         let names: Vec<&str> = ordered.iter().map(String::as_str).collect();
         journal.mark(&op.id, 0, &names, Action::Move, StepState::Begun, ("", ""))?;
         fault::point("move.begun");
-        let targets = vec![OrderTarget::List(ordered.clone())];
         let times = (0, travel.by_order.order_valid * 3600, None);
-        let (order, text): (SignedOrder, String) =
-            seal(&key, &op.plan.to, &op.order(0), targets, times)?;
-        carrier.leave(&text)?;
+        let seal = |targets| seal(&key, &op.plan.to, &op.order(0), targets, times);
+        let expires = carrier.leave(&ordered, seal).await?;
         output.say(&format!(
-            "the order is out; it counts until {} (Unix time)",
-            order.order.expires
+            "the order is out; it counts until {expires} (Unix time)"
         ));
         fault::point("move.sent");
     }
-    follow(&mut journal, &op, new, patience, output).await
+    let code = follow(&mut journal, &op, new, patience, output).await?;
+    let ends = ends(&journal.steps(&op.id)?);
+    let arrived = |id: &String| matches!(ends.get(id), Some(End::Moved { .. }));
+    let arrived: Vec<String> = ordered.into_iter().filter(arrived).collect();
+    carrier.tidy(&arrived, output).await;
+    Ok(code)
 }
 
 /// Which of these ids a target means.

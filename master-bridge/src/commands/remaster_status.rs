@@ -10,6 +10,7 @@ use tokio::try_join;
 
 use super::{open, patience, short};
 use crate::cli::Global;
+use crate::cloud::{Client, Selection, Server};
 use crate::error::{Error, Kind, Result};
 use crate::fleet::look::{accepted, ask_all};
 use crate::output::Output;
@@ -19,7 +20,7 @@ use crate::salt::{Local, MasterConfig};
 /// Arguments of `remaster status`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  master-bridge remaster status --to-config /etc/salt-new\n  master-bridge remaster status web1 web2 --to-config /etc/salt-new --troubled"
+    after_help = "Examples:\n  master-bridge remaster status --to-config /etc/salt-new\n  master-bridge remaster status web1 web2 --to-config /etc/salt-new --troubled\n  master-bridge remaster status --to-config /etc/salt-new --nova --os-cloud mycloud"
 )]
 pub struct Status {
     /// Only these ids
@@ -30,6 +31,11 @@ pub struct Status {
     /// Only those that are not on the new master alone, or have a reason code
     #[arg(long)]
     troubled: bool,
+    /// Compare with the servers of the cloud too: those without a minion, and keys without a server
+    #[arg(long, help_heading = "Cloud")]
+    nova: bool,
+    #[command(flatten)]
+    cloud: Selection,
 }
 
 impl Status {
@@ -41,6 +47,10 @@ impl Status {
                 .hint("the truth needs both masters: name the new one's configuration directory"));
         };
         let mut new = Local::open(MasterConfig::read(dir)?).await?;
+        let servers = match self.nova {
+            true => Client::connect(&self.cloud).await?.servers().await?,
+            false => Vec::new(),
+        };
         let patience = short(patience(global, &old));
         let (old_keys, new_keys) = (accepted(&mut old).await?, accepted(&mut new).await?);
         let ids: BTreeSet<&String> = old_keys
@@ -107,12 +117,42 @@ impl Status {
         output.say(&format!(
             "{old} on old, {both} on both, {new} on new, {nowhere} nowhere"
         ));
-        output.document(&json!({
+        let mut document = json!({
             "minions": documents,
             "count": {"old": old, "both": both, "new": new, "nowhere": nowhere},
-        }));
+        });
+        if self.nova {
+            let keys = old_keys.keys().chain(new_keys.keys()).map(String::as_str);
+            let (strangers, orphans) = apart(&servers, &keys.collect());
+            if !strangers.is_empty() {
+                let named: Vec<String> = strangers
+                    .iter()
+                    .map(|s| format!("{} ({}, {})", s.name, s.id, s.status))
+                    .collect();
+                output.say(&format!("servers without a minion: {}", named.join(", ")));
+            }
+            if !orphans.is_empty() {
+                output.say(&format!("keys without a server: {}", orphans.join(", ")));
+            }
+            document["servers_without_minion"] = strangers
+                .iter()
+                .map(|s| json!({"id": s.id, "name": s.name, "status": s.status}))
+                .collect();
+            document["keys_without_server"] = json!(orphans);
+        }
+        output.document(&document);
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Servers whose name no key has, and keys whose id no server has as its name.
+fn apart<'a>(servers: &'a [Server], keys: &BTreeSet<&'a str>) -> (Vec<&'a Server>, Vec<&'a str>) {
+    let names: BTreeSet<&str> = servers.iter().map(|s| s.name.as_str()).collect();
+    let strangers = servers.iter().filter(|s| !keys.contains(s.name.as_str()));
+    (
+        strangers.collect(),
+        keys.difference(&names).copied().collect(),
+    )
 }
 
 const PLACES: [&str; 4] = ["old", "both", "new", "nowhere"];

@@ -30,7 +30,7 @@ const SEAL: Seal = Seal {
 const METADATA_VALUE: usize = 255;
 
 /// The metadata keys begin with this and end in the number of their part.
-const METADATA_KEY: &str = "salt-agent-order-";
+pub const METADATA_KEY: &str = "salt-agent-order-";
 
 /// More parts than any order needs.
 const MAX_PARTS: usize = MAX_TEXT / 200;
