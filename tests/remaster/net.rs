@@ -1,5 +1,8 @@
 //! What a network does to a move: a port that swallows, a way that is lost, a cable that is pulled.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use harness::{Address, Agent, Master, NetNs, Release, until};
 
 use crate::pair::{answers, introduce, on_only, status, wait_end, wait_state};
@@ -90,4 +93,37 @@ fn through_a_network_that_fails() {
     });
     let there = status(&agent)["state"] == "probation";
     on_only(&agent, if there { &new } else { &old });
+
+    a_loose_contact(&space, &old, &new);
+}
+
+/// A quarter of the time nothing comes through: what TCP repeats arrives, and the move is made.
+fn a_loose_contact(space: &NetNs, old: &Master, new: &Master) {
+    let config = "agent: {trust: first-use}\nkeysize: 2048\n";
+    let mut agent = Agent::prepare("loose", &old.address.to_string(), config);
+    agent.run_in(&space.name);
+    agent.wait_ready();
+    introduce(&agent, new);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                space.cut(true);
+                std::thread::sleep(Duration::from_millis(150));
+                space.cut(false);
+                std::thread::sleep(Duration::from_millis(450));
+            }
+        });
+        let (to, finger) = (format!("{}:4506", new.address), new.finger());
+        let order = ["to", &to, "--finger", &finger, "--rounds", "3"];
+        let ordered = agent.command("remaster", &order);
+        let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait_end(&agent, "confirmed")
+        }));
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(ordered.code, 0, "{ordered:?}");
+        end.unwrap();
+    });
+    on_only(&agent, new);
+    assert!(answers(new, "loose"));
 }

@@ -14,7 +14,7 @@ fn strange_masters() {
     }
     let (old, mut new) = std::thread::scope(|scope| {
         let old = scope.spawn(|| Master::of(release).auto_accept().start());
-        let new = Master::of(release).start();
+        let new = Master::of(release).config("request_server_ttl: 60").start();
         (old.join().unwrap(), new)
     });
     a_name_that_goes_back(&old, &new);

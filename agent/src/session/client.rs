@@ -124,6 +124,11 @@ impl Client {
         self.patience
     }
 
+    /// Why the master takes no request of ours although it has let us in.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.refusal.trouble()
+    }
+
     /// Our own key is another one: the session asks for keys with it, and goes on.
     pub fn renew(&self) {
         self.renewal.anew.store(true, Ordering::Release);

@@ -504,7 +504,10 @@ async fn verified(looks: &Looks, order: &Order) -> Result<(), Cause> {
             Some(fresh_pillar(&shared.context(), master))
         });
         let pillar = fetch.await.ok().flatten().ok_or_else(lost)?;
-        let pillar = pillar.map_err(|e| Cause::new("no-pillar", e.to_string()))?;
+        let pillar = pillar.map_err(|e| match link.client.trouble() {
+            Some(trouble) => Cause::new(trouble.reason.code(), trouble.detail),
+            None => Cause::new("no-pillar", e.to_string()),
+        })?;
         looks.judge_pillar(&pillar)?;
         if let Some(budget) = order.changes {
             let master = looks.daemon.links.link(&name).ok_or_else(lost)?;
