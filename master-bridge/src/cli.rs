@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bake, boot, completions, flavor, flip, image, keys, man, master, minions, ops, orders,
-    remaster, remaster_all, replace, run, sandbox, server,
+    bake, boot, completions, env, flavor, flip, image, keypair, keys, man, master, minions, ops,
+    orders, remaster, remaster_all, replace, run, sandbox, secgroup, server, stack, volume,
 };
 
 const EXIT_CODES: &str = "\
@@ -128,6 +128,21 @@ pub enum Command {
     /// List the sizes that servers can have
     #[command(subcommand)]
     Flavor(flavor::Flavors),
+    /// Bring environments up and down: networks, groups, volumes, servers and virtual addresses as a file says
+    #[command(subcommand)]
+    Env(env::Envs),
+    /// List, show, make, import and remove keypairs
+    #[command(subcommand)]
+    Keypair(keypair::Keypairs),
+    /// Give security groups the rules of a file
+    #[command(subcommand)]
+    Secgroup(secgroup::Secgroups),
+    /// List, make, attach, detach, snapshot and remove volumes
+    #[command(subcommand)]
+    Volume(volume::Volumes),
+    /// Look at Heat's stacks, make, change, remove them; roll a golden image through one
+    #[command(subcommand)]
+    Stack(stack::Stacks),
     /// List, explain and prune golden images
     #[command(subcommand)]
     Image(image::Images),

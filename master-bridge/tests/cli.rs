@@ -61,6 +61,13 @@ fn help_reads_well() {
         "flip",
         "bake",
         "image prune",
+        "stack set",
+        "stack roll-image",
+        "secgroup apply",
+        "volume create",
+        "image import",
+        "env up",
+        "keypair create",
     ] {
         let mut args: Vec<&str> = command.split(' ').collect();
         args.push("--help");
@@ -139,6 +146,8 @@ fn every_command_of_the_documentation_works() {
         "docs/sandbox.md",
         "docs/replace-a-vm.md",
         "docs/golden-images.md",
+        "docs/environments.md",
+        "docs/import-an-image.md",
         "README.md",
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);

@@ -119,6 +119,23 @@ impl Client {
         self.upload(&call, content).await.map(drop)
     }
 
+    /// Sends an image's content to where an import takes it from.
+    pub async fn stage_image(&self, id: &str, content: BoxedAsyncRead) -> Result<()> {
+        let call = Call::new(Method::PUT, Service::Image, &["images", id, "stage"])
+            .content_type("application/octet-stream");
+        self.upload(&call, content).await.map(drop)
+    }
+
+    /// Begins an import; the method is Glance's: its name, and what belongs to it.
+    pub async fn import_image(&self, id: &str, method: Value) -> Result<()> {
+        let call = Call::post(
+            Service::Image,
+            &["images", id, "import"],
+            json!({"method": method}),
+        );
+        self.send(&call).await.map(drop)
+    }
+
     /// Sets properties of an image; Glance wants each that is there replaced and each that is not added.
     pub async fn set_image(&self, id: &str, values: &BTreeMap<String, Value>) -> Result<Image> {
         // "add" replaces what is there: RFC 6902, and Glance does so.

@@ -1,11 +1,12 @@
 //! Keypairs (Nova). They belong to the user, not to the project, and have no id but their name.
 
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::resolve::{Named, pick};
 use super::{Call, Client, Result, Service};
-use crate::error;
+use crate::error::{self, Error, Kind};
 
 /// A keypair: its public half.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +63,25 @@ impl Client {
             "keypair",
         )
         .await
+    }
+
+    /// Lets Nova make a keypair; it shows the private half this once.
+    pub async fn generate_keypair(&self, name: &str) -> error::Result<(Keypair, SecretString)> {
+        let body = json!({"keypair": {"name": name}});
+        let call = Call::post(Service::Compute, &["os-keypairs"], body);
+        let made: Value = self.ask(&call, "keypair").await?;
+        let Some(private) = made["private_key"].as_str() else {
+            let text = format!("this cloud makes no keypairs any more; {name} is not made");
+            return Err(Error::new(Kind::Failed, text)
+                .hint("`ssh-keygen -t ed25519`, and `master-bridge keypair import`"));
+        };
+        let private = SecretString::from(private.to_owned());
+        let keypair = Keypair {
+            name: name.to_owned(),
+            public_key: made["public_key"].as_str().unwrap_or_default().to_owned(),
+            fingerprint: made["fingerprint"].as_str().unwrap_or_default().to_owned(),
+        };
+        Ok((keypair, private))
     }
 
     /// Removes a keypair, if it is there.

@@ -36,9 +36,11 @@ pub mod port;
 pub mod quota;
 pub mod resolve;
 mod retry;
+pub mod router;
 pub mod security_group;
 pub mod server;
 pub mod server_group;
+pub mod stack;
 pub mod volume;
 pub mod wait;
 
@@ -58,10 +60,12 @@ pub use openstack::OpenStack;
 pub use openstack_sdk::types::BoxedAsyncRead;
 pub use port::Port;
 pub use resolve::Named;
+pub use router::Router;
 pub use security_group::SecurityGroup;
 pub use server::Server;
 pub use server_group::ServerGroup;
-pub use volume::Volume;
+pub use stack::Stack;
+pub use volume::{Volume, VolumeSnapshot};
 
 /// Result of a call.
 pub type Result<T> = std::result::Result<T, Fault>;

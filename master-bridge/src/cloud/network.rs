@@ -1,6 +1,7 @@
 //! Networks and subnets (Neutron).
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::resolve::{Named, pick};
 use super::{Call, Client, Result, Service};
@@ -25,6 +26,9 @@ pub struct Network {
     /// Whether other projects use it too.
     #[serde(default)]
     pub shared: bool,
+    /// Any words; the bridge notes its operations here.
+    #[serde(default)]
+    pub description: String,
 }
 
 impl Named for Network {
@@ -61,6 +65,9 @@ pub struct Subnet {
     /// Its router's address in it.
     #[serde(default)]
     pub gateway_ip: Option<String>,
+    /// Any words; the bridge notes its operations here.
+    #[serde(default)]
+    pub description: String,
 }
 
 impl Named for Subnet {
@@ -94,6 +101,37 @@ impl Client {
     /// All subnets that we may use.
     pub async fn subnets(&self) -> Result<Vec<Subnet>> {
         self.list(Call::get(Service::Network, &["subnets"]), "subnets")
+            .await
+    }
+
+    /// Makes a network.
+    pub async fn create_network(&self, name: &str, description: &str) -> Result<Network> {
+        let body = json!({"network": {"name": name, "description": description}});
+        self.ask(
+            &Call::post(Service::Network, &["networks"], body),
+            "network",
+        )
+        .await
+    }
+
+    /// Removes a network with its subnets, if it is there and nothing is plugged into it.
+    pub async fn delete_network(&self, id: &str) -> Result<bool> {
+        self.remove(&Call::delete(Service::Network, &["networks", id]).wait_out_conflicts())
+            .await
+    }
+
+    /// Makes a subnet; the body is Neutron's.
+    pub async fn create_subnet(&self, body: Value) -> Result<Subnet> {
+        self.ask(
+            &Call::post(Service::Network, &["subnets"], json!({"subnet": body})),
+            "subnet",
+        )
+        .await
+    }
+
+    /// Removes a subnet, if it is there and nothing is plugged into it.
+    pub async fn delete_subnet(&self, id: &str) -> Result<bool> {
+        self.remove(&Call::delete(Service::Network, &["subnets", id]).wait_out_conflicts())
             .await
     }
 }

@@ -68,6 +68,49 @@ impl Named for Volume {
     }
 }
 
+/// A snapshot of a volume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VolumeSnapshot {
+    /// Its id.
+    pub id: String,
+    /// Its name; it may have none.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `creating`, `available`, `deleting`, `error`…
+    pub status: String,
+    /// Of which volume.
+    #[serde(default)]
+    pub volume_id: String,
+    /// GiB.
+    #[serde(default)]
+    pub size: u64,
+    /// Its metadata.
+    #[serde(default)]
+    pub metadata: std::collections::BTreeMap<String, String>,
+    /// When it was made.
+    #[serde(default)]
+    pub created_at: String,
+}
+
+impl Named for VolumeSnapshot {
+    const KIND: &'static str = "volume snapshot";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    fn about(&self) -> String {
+        format!(
+            "{} of {} since {}",
+            self.status, self.volume_id, self.created_at
+        )
+    }
+}
+
 impl Client {
     /// All volumes.
     pub async fn volumes(&self) -> Result<Vec<Volume>> {
@@ -148,6 +191,96 @@ impl Client {
             }
             Ok(Look::NotYet(volume.status))
         })
+        .await
+    }
+
+    /// Waits until a volume is gone.
+    pub async fn wait_volume_gone(&self, id: &str, within: Duration) -> error::Result<()> {
+        until(&format!("removal of volume {id}"), within, &mut |_| {}, || async {
+            Ok(match self.volume(id).await? {
+                None => Look::There(()),
+                Some(volume) if volume.status.starts_with("error") => Look::Never(
+                    Error::new(Kind::Failed, format!("volume {} ({id}) is in {}", volume.name(), volume.status))
+                        .hint("the operator of the cloud finds the reason in Cinder's log under the volume's id"),
+                ),
+                Some(volume) => Look::NotYet(volume.status),
+            })
+        })
+        .await
+    }
+
+    /// All snapshots of volumes.
+    pub async fn volume_snapshots(&self) -> Result<Vec<VolumeSnapshot>> {
+        self.list(
+            Call::get(Service::BlockStorage, &["snapshots", "detail"]),
+            "snapshots",
+        )
+        .await
+    }
+
+    /// The volume snapshot that a name or an id means.
+    pub async fn volume_snapshot_of(&self, word: &str) -> error::Result<VolumeSnapshot> {
+        pick(self.volume_snapshots().await?, word)
+    }
+
+    /// Makes a snapshot of a volume; the body is Cinder's.
+    pub async fn create_volume_snapshot(&self, body: Value) -> Result<VolumeSnapshot> {
+        let call = Call::post(
+            Service::BlockStorage,
+            &["snapshots"],
+            json!({"snapshot": body}),
+        );
+        self.ask(&call, "snapshot").await
+    }
+
+    /// Removes a snapshot of a volume, if it is there.
+    pub async fn delete_volume_snapshot(&self, id: &str) -> Result<bool> {
+        self.remove(&Call::delete(Service::BlockStorage, &["snapshots", id]))
+            .await
+    }
+
+    async fn volume_snapshot(&self, id: &str) -> Result<Option<VolumeSnapshot>> {
+        self.find(
+            &Call::get(Service::BlockStorage, &["snapshots", id]),
+            "snapshot",
+        )
+        .await
+    }
+
+    /// Waits until a snapshot of a volume is there.
+    pub async fn wait_volume_snapshot(
+        &self,
+        id: &str,
+        within: Duration,
+        tell: &mut dyn FnMut(&str),
+    ) -> error::Result<()> {
+        until(&format!("volume snapshot {id}"), within, tell, || async {
+            Ok(match self.volume_snapshot(id).await? {
+                Some(found) if found.status == "available" => Look::There(()),
+                Some(found) if !found.status.starts_with("error") => Look::NotYet(found.status),
+                _ => Look::Never(
+                    Error::new(Kind::Failed, format!("the volume snapshot {id} has failed")).hint(
+                        "the operator of the cloud finds the reason in Cinder's log under its id",
+                    ),
+                ),
+            })
+        })
+        .await
+    }
+
+    /// Waits until a snapshot of a volume is gone.
+    pub async fn wait_volume_snapshot_gone(&self, id: &str, within: Duration) -> error::Result<()> {
+        until(
+            &format!("removal of volume snapshot {id}"),
+            within,
+            &mut |_| {},
+            || async {
+                Ok(match self.volume_snapshot(id).await? {
+                    None => Look::There(()),
+                    Some(found) => Look::NotYet(found.status),
+                })
+            },
+        )
         .await
     }
 }

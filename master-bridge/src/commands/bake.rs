@@ -20,7 +20,7 @@ use crate::plan::cloud::Signer;
 use crate::vms::plans::Bake as Plan;
 
 /// What makes a disk forget who it is: a function of the agent, which knows whose disk it has.
-const GENERALIZE: &str = "image.generalize";
+pub(super) const GENERALIZE: &str = "image.generalize";
 
 /// Arguments of `bake`.
 #[derive(Debug, Args)]

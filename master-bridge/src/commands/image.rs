@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use salt_wire::crypto::OrderPublicKey;
 use serde_json::json;
 
+use super::image_import::ImportImage;
 use crate::cli::Global;
 use crate::cloud::{Client, Image, Selection};
 use crate::error::{Error, Kind, Result};
@@ -32,6 +33,8 @@ pub enum Images {
         after_help = "Examples:\n  master-bridge image why web-3\n  master-bridge image why web-3 --key ed25519:…"
     )]
     Why(Why),
+    /// Bring an image in from a file or a URL
+    Import(Box<ImportImage>),
     /// Remove the old images of a family that no server uses
     #[command(after_help = "Example:\n  master-bridge image prune web --keep 3 --dry-run")]
     Prune(Prune),
@@ -85,6 +88,7 @@ impl Images {
             Self::List(args) => list(&args, output).await,
             Self::Show(args) => show(&args, output).await,
             Self::Why(args) => why(&args, output).await,
+            Self::Import(args) => args.run(global, output).await,
             Self::Prune(args) => prune(&args, global, output).await,
         }
     }

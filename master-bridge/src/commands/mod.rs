@@ -5,9 +5,12 @@ pub mod bake;
 pub mod boot;
 mod by_order;
 pub mod completions;
+pub mod env;
 pub mod flavor;
 pub mod flip;
 pub mod image;
+mod image_import;
+pub mod keypair;
 pub mod keys;
 mod keys_rotate;
 pub mod man;
@@ -22,10 +25,14 @@ mod remaster_status;
 pub mod replace;
 pub mod run;
 pub mod sandbox;
+pub mod secgroup;
 pub mod server;
+pub mod stack;
+mod stack_roll;
 mod travel;
 mod vm_shape;
 mod vm_work;
+pub mod volume;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -51,6 +58,11 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode> {
         Command::Sandbox(command) => command.run(global, output).await,
         Command::Server(command) => command.run(global, output).await,
         Command::Flavor(command) => command.run(global, output).await,
+        Command::Keypair(command) => command.run(global, output).await,
+        Command::Secgroup(command) => command.run(global, output).await,
+        Command::Volume(command) => command.run(global, output).await,
+        Command::Env(command) => command.run(global, output).await,
+        Command::Stack(command) => command.run(global, output).await,
         Command::Image(command) => command.run(global, output).await,
         Command::Bake(command) => command.run(global, output).await,
         Command::Boot(command) => command.run(global, output).await,

@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::{Journal, OpState, Operation, StepState, millis, new_id};
 use crate::output::Output;
 use crate::plan::cloud::What;
+use crate::plan::thing::Gone;
 use crate::plan::{CloudPlan, CloudStep};
 use crate::progress::Progress;
 use crate::salt::job::Patience;
@@ -41,6 +42,23 @@ pub(super) struct Wish<'a> {
     pub(super) plan: CloudPlan,
     pub(super) question: String,
     pub(super) rules: &'a Rules,
+}
+
+/// A plan in a cloud.
+pub(super) fn plan_of(
+    title: String,
+    cloud: &Client,
+    subjects: Vec<String>,
+    steps: Vec<CloudStep>,
+) -> CloudPlan {
+    CloudPlan {
+        title,
+        cloud: cloud.name().to_owned(),
+        project: cloud.project().map(|(id, _)| id).unwrap_or_default(),
+        subjects,
+        steps,
+        seed: String::new(),
+    }
 }
 
 /// Plans, shows, asks, begins, does.
@@ -141,6 +159,9 @@ fn needs_salt(plan: &CloudPlan) -> bool {
                 | What::Health { .. }
                 | What::Run { .. }
                 | What::Forget { .. }
+                | What::Unmake {
+                    gone: Gone::MinionKey { .. }
+                }
         )
     })
 }

@@ -375,7 +375,7 @@ impl Journal {
         let mut query = self
             .connection
             .prepare(&format!(
-                "SELECT {COLUMNS} FROM operation ORDER BY begun DESC, id DESC"
+                "SELECT {COLUMNS} FROM operation ORDER BY begun DESC, rowid DESC"
             ))
             .map_err(failure(&self.path))?;
         let rows = query
@@ -589,7 +589,7 @@ mod tests {
         assert_eq!(refused.kind, Kind::Refused);
         assert!(refused.message.contains("o1"), "{refused}");
         // Nothing of the refused one is left.
-        journal.begin(&operation("o3", &[&["c"]])).unwrap();
+        journal.begin(&operation("z3", &[&["c"]])).unwrap();
         journal.set_state("o1", OpState::Done, "").unwrap();
         journal.begin(&operation("o4", &[&["a"]])).unwrap();
         assert!(journal.retake(&operation("o1", &[&["a"]])).is_err());
@@ -600,7 +600,7 @@ mod tests {
             .into_iter()
             .map(|o| o.id)
             .collect();
-        assert_eq!(ids, ["o4", "o3", "o1"]);
+        assert_eq!(ids, ["o4", "z3", "o1"], "as they were begun, in one second");
     }
 
     #[test]

@@ -9,6 +9,9 @@ use salt_wire::crypto::HashType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::import::Import;
+use super::stack::StackWork;
+use super::thing::{Gone, Thing};
 use crate::cloud::server::NewServer;
 
 /// A plan: what it is about, what belongs to it alone, and its steps.
@@ -262,6 +265,32 @@ pub enum What {
         /// The step that accepted it.
         accepted: String,
     },
+    /// Makes something.
+    Make {
+        /// What.
+        thing: Thing,
+        /// Whose it is, in the words that are written on it.
+        owner: String,
+    },
+    /// Removes something that was there before.
+    Unmake {
+        /// What.
+        gone: Gone,
+    },
+    /// Brings an image in.
+    Import {
+        /// Which.
+        import: Box<Import>,
+        /// Seconds after the upload.
+        within: u64,
+    },
+    /// Does something to a stack.
+    Stack {
+        /// What.
+        work: StackWork,
+        /// Seconds.
+        within: u64,
+    },
 }
 
 impl What {
@@ -290,6 +319,10 @@ impl What {
             Self::Provenance { .. } => "provenance",
             Self::Remove { .. } => "remove",
             Self::Forget { .. } => "forget",
+            Self::Make { thing, .. } => thing.kind(),
+            Self::Unmake { .. } => "unmake",
+            Self::Import { .. } => "import",
+            Self::Stack { work, .. } => work.name(),
         }
     }
 
@@ -428,12 +461,50 @@ impl What {
                 "the master shows no such key",
                 "nothing to undo: its server is gone",
             ],
+            Self::Make {
+                thing: Thing::Rules { .. },
+                ..
+            } => [
+                "the security group is there",
+                "add what is missing, then remove what is too much",
+                "Neutron shows these rules and no others",
+                "the rules before",
+            ],
+            Self::Make { .. } => [
+                "none is there that is ours",
+                "make it, with this operation's id on it",
+                "its service shows it, and that it is ready",
+                "remove it",
+            ],
+            Self::Unmake { gone } if gone.stays() => [
+                "it is there",
+                "take it off",
+                "its service does not show it there any more",
+                "put it back",
+            ],
+            Self::Unmake { .. } => [
+                "it is there",
+                "remove it",
+                "its service does not show it any more",
+                "cannot be undone",
+            ],
+            Self::Import { .. } => [
+                "the file is what its checksum says, or Glance may fetch the URL",
+                "convert it, register it, send it",
+                "the image is active with the hash of what was sent",
+                "remove the image",
+            ],
+            Self::Stack { work, .. } => work.words(),
         }
     }
 
     /// Whether what it does can be undone, once begun.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Retire { .. })
+        match self {
+            Self::Stack { work, .. } => work.is_final(),
+            Self::Unmake { gone } => !gone.stays(),
+            other => matches!(other, Self::Retire { .. }),
+        }
     }
 
     /// Who or what it is about, for people.
@@ -495,6 +566,10 @@ impl What {
             Self::Snapshot { name, .. } => name.clone(),
             Self::Provenance { image, .. } => format!("the {image}"),
             Self::Remove { server } => format!("the {server}"),
+            Self::Make { thing, .. } => thing.subject(),
+            Self::Unmake { gone } => gone.subject(),
+            Self::Import { import, .. } => import.subject(),
+            Self::Stack { work, .. } => work.subject(),
         }
     }
 }
@@ -581,6 +656,9 @@ fn shown(what: &What) -> Value {
         && let Some(text) = data.as_str()
     {
         *data = json!({"sha256": HashType::Sha256.hex(text.as_bytes()), "bytes": text.len()});
+    }
+    if let What::Stack { work, .. } = what {
+        work.mask(&mut value);
     }
     value
 }

@@ -9,11 +9,15 @@
 pub mod bucket;
 pub mod build;
 pub mod cloud;
+pub mod import;
 pub mod moves;
 pub mod order;
 pub mod place;
 pub mod planned;
+pub mod rules;
+pub mod stack;
 pub mod steps;
+pub mod thing;
 pub mod waves;
 
 pub use cloud::{CloudPlan, CloudStep};

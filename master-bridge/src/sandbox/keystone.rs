@@ -64,6 +64,17 @@ pub(super) fn caller(world: &World, token: &str) -> Option<Caller> {
     })
 }
 
+/// A user in a project, as a service that acts for them is known to the others.
+pub(super) fn as_user(world: &World, user: &str, project: &str) -> Caller {
+    let roles = world.one("user", user).map(|u| u["_roles"].clone());
+    let admin = roles.as_ref().and_then(Value::as_array);
+    Caller {
+        project: project.to_owned(),
+        user: user.to_owned(),
+        admin: admin.is_some_and(|roles| roles.iter().any(|role| role == "admin")),
+    }
+}
+
 /// No token counts any more.
 pub(super) fn expire_all(world: &mut World) {
     let tokens: Vec<String> = world

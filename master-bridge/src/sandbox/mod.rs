@@ -1,5 +1,5 @@
-//! A cloud to try everything on: the part of Keystone, Nova, Neutron, Glance and Cinder that the bridge
-//! uses, from one process on loopback, with VMs that are local agents. Of Heat there is only its version.
+//! A cloud to try everything on: the part of Keystone, Nova, Neutron, Glance, Cinder and Heat that the bridge
+//! uses, from one process on loopback, with VMs that are local agents.
 //!
 //! ```text
 //! server (HTTP, tokens, faults) → keystone | nova | neutron | glance | cinder | heat → world
@@ -74,6 +74,7 @@ pub async fn serve(options: Options, ready: impl FnOnce(&str)) -> io::Result<()>
     } else {
         nova::resume(&mut world);
         cinder::resume(&mut world);
+        heat::resume(&mut world);
         world.effect(world::Effect::Forwards);
     }
     for fault in options.faults {
@@ -123,6 +124,7 @@ fn tick(world: &mut World, what: &Later) {
     match what {
         Later::Server(id) => nova::tick(world, id),
         Later::Volume(id) => cinder::tick(world, id),
+        Later::Stack(id) => heat::tick(world, id),
         Later::Image(id) => glance::imported(world, id, true),
     }
 }

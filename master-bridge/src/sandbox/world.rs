@@ -34,6 +34,8 @@ pub(super) enum Later {
     Server(String),
     /// A volume or snapshot of this id goes one step on.
     Volume(String),
+    /// The stack of this id goes one step on.
+    Stack(String),
     /// The image of this id has its data: web-download and import.
     Image(String),
 }

@@ -6,6 +6,7 @@
 //! the crash?), *applied* and *undone*. One more is a variant of `plan::cloud::What`, a function there and its arms
 //! in `steps/mod.rs`.
 
+pub mod env;
 pub mod plans;
 pub mod provenance;
 mod runner;

@@ -69,7 +69,7 @@ pub(super) fn settings(dir: &Path, metadata: &str, with_drive: bool) -> io::Resu
     let base = format!(
         "# Written by the sandbox at each boot.\nroot_dir: {disk}\npki_dir: {disk}/etc/salt/pki/minion\n\
          conf_file: {disk}/etc/salt/minion\ndefault_include: minion.d/*.conf\nacceptance_wait_time: 1\n\
-         log_level: info\nlog_level_logfile: quiet\n"
+         keysize: 2048\nlog_level: info\nlog_level_logfile: quiet\n"
     );
     fs::write(etc.join("minion"), base)?;
     let console = super::console_file(dir).display().to_string();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::World;
 use crate::error::{Error, Kind, Result};
+use crate::fleet::look::ask_all;
 use crate::output::json_of;
 use crate::progress::short;
 use crate::salt::{Job, job};
@@ -86,6 +87,9 @@ pub(super) async fn generalize(
     if let Some(done) = receipt(&world.cloud.console(&id, None).await?) {
         return done;
     }
+    if command.contains(char::is_whitespace) {
+        not_here(world, minion).await?;
+    }
     let job = job_of(minion, command);
     let patience = world.patience;
     let outcome = job::run(world.salt()?, &job, patience, &mut |_| {}).await?;
@@ -126,6 +130,24 @@ fn job_of(minion: &str, command: &str) -> Job {
     job.args = vec![command.into()];
     job.kwargs = salt_wire::map! {"python_shell" => false};
     job
+}
+
+/// A VM of the sandbox is a process of this very machine: a command that makes it forget would make this machine forget.
+async fn not_here(world: &mut World<'_>, minion: &str) -> Result<()> {
+    let patience = world.patience;
+    let root = ["sandbox_root"];
+    let outcome = ask_all(world.salt()?, &[minion], "grains.item", &root, patience).await?;
+    let facts = outcome.good(minion);
+    let place = facts.and_then(|all| all.get("sandbox_root")?.as_str().map(str::to_owned));
+    match place.filter(|place| !place.is_empty()) {
+        None => Ok(()),
+        Some(place) => {
+            let text = format!(
+                "{minion} is a VM of the sandbox: its commands run on this machine, not in {place}"
+            );
+            Err(Error::new(Kind::Refused, text).hint("say nothing, or --generalize none"))
+        }
+    }
 }
 
 /// The receipt's line, once it is there: its digest, or that the disk is not clean.

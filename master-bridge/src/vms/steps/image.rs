@@ -15,10 +15,10 @@ use crate::secret;
 use crate::vms::provenance::{SIGNATURE, SIGNED_BY, signed_text};
 
 /// The property that names the operation and step which made an image.
-const MADE_BY: &str = "bridge_operation";
+pub(super) const MADE_BY: &str = "bridge_operation";
 
 /// The image that an interrupted snapshot left behind, in whatever state.
-async fn half_made(world: &World<'_>, key: &str) -> Result<Option<String>> {
+pub(super) async fn half_made(world: &World<'_>, key: &str) -> Result<Option<String>> {
     let mark = world.mark(key);
     let all = world.cloud.images().await?;
     Ok(all

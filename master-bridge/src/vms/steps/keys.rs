@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::World;
 use crate::error::{Error, Kind, Result};
+use crate::plan::cloud::What;
 use crate::progress::short;
 use crate::salt::keys::{Action, Key, KeyState, act, all};
 
@@ -175,6 +176,59 @@ pub(super) async fn forget(world: &mut World<'_>, minion: &str, accepted: &str) 
     let made = world.made.get(accepted).cloned();
     unaccept(world, minion, None, made.as_ref()).await?;
     Ok(Value::Null)
+}
+
+/// A server that is gone leaves no key: while another's was accepted in its place its agent came again and again, and
+/// was left waiting or denied. `server` is the step that made it; none is the one whose place was taken.
+pub(super) async fn sweep(world: &mut World<'_>, server: Option<&str>) -> Result<()> {
+    if world.salt.is_none() {
+        return Ok(());
+    }
+    for (minion, finger) in left_by(world, server) {
+        let keys = of(world, &minion).await?;
+        tidy(world, &keys, &finger).await?;
+    }
+    Ok(())
+}
+
+/// Whose key, and which.
+fn left_by(world: &World<'_>, server: Option<&str>) -> Vec<(String, Fingerprint)> {
+    let mut all = Vec::new();
+    for step in &world.plan.steps {
+        let What::Accept {
+            minion,
+            announced,
+            aside,
+            ..
+        } = &step.what
+        else {
+            continue;
+        };
+        let made_by = world.plan.steps.iter().find(|s| s.key == *announced);
+        let ours = made_by.is_some_and(
+            |s| matches!(&s.what, What::Announced { server: of, .. } if Some(of.as_str()) == server),
+        );
+        let old = aside.as_deref().and_then(|pem| public(pem).ok());
+        let old = old.map(|key| key.fingerprint(HashType::Sha256));
+        let fingers = match server {
+            // Its undoing has put the old key back, which may lie among the denied ones as well.
+            Some(_) if ours => [proven(world, announced).ok(), old],
+            Some(_) => continue,
+            None => [None, old],
+        };
+        all.extend(fingers.into_iter().flatten().map(|f| (minion.clone(), f)));
+    }
+    all
+}
+
+/// Deletes every key of a minion, in whatever state.
+pub(super) async fn drop_all(world: &mut World<'_>, minion: &str) -> Result<()> {
+    let keys = of(world, minion).await?;
+    let all: Vec<&Key> = keys.iter().collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    act(world.salt()?, Action::Delete, &all).await
 }
 
 fn public(pem: &str) -> Result<PublicKey> {

@@ -3,10 +3,13 @@
 mod address;
 mod console;
 mod image;
+mod import;
 mod keys;
 mod minion;
 mod probe;
 mod server;
+mod stack;
+pub(super) mod thing;
 
 use std::time::Duration;
 
@@ -28,6 +31,7 @@ pub(super) async fn find(world: &mut World<'_>, step: &CloudStep) -> Result<Opti
         What::Allocate { .. } => address::find(world, &step.key).await,
         What::Flip { .. } => address::find_flip(world, &step.what).await,
         What::Retire { server, .. } => server::find_retired(world, server).await,
+        What::Make { thing, .. } => thing::find(world, &step.key, thing).await,
         // A snapshot finds its half-made image by itself, and waits for it.
         What::Snapshot { .. }
         | What::Active { .. }
@@ -44,7 +48,11 @@ pub(super) async fn find(world: &mut World<'_>, step: &CloudStep) -> Result<Opti
         | What::Stop { .. }
         | What::Provenance { .. }
         | What::Remove { .. }
-        | What::Forget { .. } => Ok(None),
+        | What::Forget { .. }
+        // So does what is done to stacks.
+        | What::Stack { .. }
+        | What::Import { .. }
+        | What::Unmake { .. } => Ok(None),
     }
 }
 
@@ -98,7 +106,11 @@ pub(super) async fn apply(world: &mut World<'_>, step: &CloudStep) -> Result<Val
             tokio::time::sleep(seconds(*time)).await;
             Ok(Value::Null)
         }
-        What::Retire { server, .. } => server::retire(world, &step.key, server).await,
+        What::Retire { server, .. } => {
+            server::retire(world, &step.key, server).await?;
+            keys::sweep(world, None).await?;
+            Ok(Value::Null)
+        }
         What::Release { server } => server::release(world, server).await,
         What::Stop { server, within } => {
             server::stop(world, &step.key, server, seconds(*within)).await
@@ -125,6 +137,14 @@ pub(super) async fn apply(world: &mut World<'_>, step: &CloudStep) -> Result<Val
         } => image::provenance(world, image, properties, signer.as_ref()).await,
         What::Remove { server } => server::remove(world, server).await,
         What::Forget { minion, accepted } => keys::forget(world, minion, accepted).await,
+        What::Make { thing, owner } => thing::make(world, &step.key, thing, owner).await,
+        What::Import { import, within } => {
+            import::import(world, &step.key, import, seconds(*within)).await
+        }
+        What::Unmake { gone } => thing::remove(world, &step.key, gone).await,
+        What::Stack { work, within } => {
+            stack::apply(world, &step.key, work, seconds(*within)).await
+        }
     }
 }
 
@@ -136,13 +156,22 @@ pub(super) async fn undo(
 ) -> Result<()> {
     match &step.what {
         What::Claim { server, .. } => server::unclaim(world, server).await,
-        What::Server { .. } => server::unmake(world, made).await,
+        What::Server { .. } => {
+            server::unmake(world, made).await?;
+            keys::sweep(world, Some(&step.key)).await
+        }
         What::Accept { minion, aside, .. } => {
             keys::unaccept(world, minion, aside.as_deref(), made).await
         }
         What::Allocate { .. } => address::give_back(world, made).await,
         What::Flip { .. } => address::flip_back(world, &step.what, made).await,
-        What::Snapshot { .. } => image::unmake(world, &step.key, made).await,
+        What::Snapshot { .. } | What::Import { .. } => image::unmake(world, &step.key, made).await,
+        What::Make { thing, .. } => thing::undo(world, thing, made).await,
+        What::Unmake { gone } => thing::restore(world, gone).await,
+        What::Stack { work, within } => {
+            let within = Duration::from_secs(*within);
+            stack::undo(world, &step.key, work, within).await
+        }
         What::Active { .. }
         | What::Announced { .. }
         | What::Ping { .. }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::{STEP, World};
 use super::tell;
-use crate::cloud::server::{NewServer, OP, ROLE, Server};
+use crate::cloud::server::{NewServer, Nic, OP, ROLE, Server};
 use crate::error::{Error, Kind, Result};
 use crate::plan::cloud::Ref;
 
@@ -85,6 +85,14 @@ pub(super) async fn find(world: &mut World<'_>, key: &str) -> Result<Option<Valu
     Ok(found.map(|server| json!({"id": server.id, "name": server.name})))
 }
 
+/// `{step}` is the id of what that step made.
+fn made_by(world: &World<'_>, id: &str) -> Result<String> {
+    match id.strip_prefix('{').and_then(|t| t.strip_suffix('}')) {
+        Some(step) => world.made(step, "id"),
+        None => Ok(id.to_owned()),
+    }
+}
+
 pub(super) async fn make(
     world: &mut World<'_>,
     key: &str,
@@ -92,13 +100,15 @@ pub(super) async fn make(
     user_data: &str,
 ) -> Result<Value> {
     let mut server = server.clone();
-    // An image that an earlier step made.
-    if let Some(step) = server
-        .image
-        .strip_prefix('{')
-        .and_then(|t| t.strip_suffix('}'))
-    {
-        server.image = world.made(step, "id")?;
+    // What earlier steps made.
+    server.image = made_by(world, &server.image)?;
+    server.server_group = server
+        .server_group
+        .map(|g| made_by(world, &g))
+        .transpose()?;
+    for nic in &mut server.nics {
+        let (Nic::Network(id) | Nic::Port(id)) = nic;
+        *id = made_by(world, id)?;
     }
     let marks = [(OP, world.op), (STEP, key)];
     server
