@@ -52,6 +52,8 @@ fn help_reads_well() {
         "orders sign",
         "master check",
         "master handover",
+        "master launch",
+        "master pin",
         "sandbox up",
         "sandbox fault",
         "server list",
@@ -147,6 +149,7 @@ fn every_command_of_the_documentation_works() {
         "docs/replace-a-vm.md",
         "docs/golden-images.md",
         "docs/environments.md",
+        "docs/a-new-master.md",
         "docs/import-an-image.md",
         "README.md",
     ] {

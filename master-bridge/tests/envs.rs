@@ -88,9 +88,7 @@ fn text() -> String {
 }
 
 fn moved() -> Vec<u8> {
-    text()
-        .replace("127.78.0.0/24", "127.79.0.0/24")
-        .into_bytes()
+    text().replace("10.78.0.0/24", "10.79.0.0/24").into_bytes()
 }
 
 impl Project {
@@ -109,7 +107,7 @@ impl Project {
         for name in ["ci-lb1", "ci-lb2"] {
             assert_eq!(
                 port(name)["allowed_address_pairs"][0]["ip_address"],
-                "127.78.0.200"
+                "10.78.0.200"
             );
         }
         let vip = port("ci-front");

@@ -158,7 +158,6 @@ impl World {
 
     fn imaged(&self) {
         let before = self.holds();
-        // What the sandbox's VMs run they run on this machine: nothing may be generalized here.
         let bake = [
             "bake",
             "web",
@@ -170,12 +169,33 @@ impl World {
             "private",
             "--master",
             &self.address,
-            "--generalize",
-            "none",
             "--grain",
             "level=ci",
         ];
-        let baked = self.bridge(&bake).success().json();
+        // A command line would run on this machine, and not in the VM's folder.
+        let line = self.bridge(
+            &[
+                &bake[..],
+                &["--generalize", "salt-agent generalize --check"],
+            ]
+            .concat(),
+        );
+        assert!(
+            line.code == 1 && line.stderr.contains("is a VM of the sandbox"),
+            "{line:?}"
+        );
+        assert_eq!(self.holds(), before);
+        let baked = self
+            .bridge(&[&bake[..], &["--proof-boot"]].concat())
+            .success()
+            .json();
+        assert_eq!(step(&baked, "generalize")["made"]["clean"], true);
+        assert_eq!(step(&baked, "clone-unchanged")["made"]["changed"], 0);
+        assert_ne!(
+            step(&baked, "clone-proof")["made"]["fingerprint"],
+            step(&baked, "builder-proof")["made"]["fingerprint"],
+            "another machine"
+        );
         let image = step(&baked, "image")["made"]["id"].as_str().unwrap();
         let why = self.bridge(&["image", "why", "web-1"]).success().json();
         assert_eq!(why["id"], image);
@@ -222,6 +242,9 @@ fn trouble_ends_with_a_cause_and_leaves_nothing() {
     world.boot("y", &["--floating-ip"]).success();
     world.bridge(&["ops", "rollback", "last"]).success();
     assert_eq!(world.holds(), before);
+    world.a_master_is_launched();
+    world.an_environment_of_minions();
+    assert_eq!(world.holds(), before);
     // The bridge is killed: resumed, or undone at once.
     for (at, resume) in [
         ("server.begun", true),
@@ -239,5 +262,111 @@ fn trouble_ends_with_a_cause_and_leaves_nothing() {
         }
         world.bridge(&["ops", "rollback", "last"]).success();
         assert_eq!(world.holds(), before, "{at}");
+    }
+}
+
+impl World {
+    /// The key that the console proved is the key that it has, and minions may be told.
+    fn a_master_is_launched(&self) {
+        let launch = [
+            "master",
+            "launch",
+            "salt2",
+            "--image",
+            "tiny",
+            "--flavor",
+            "m1.small",
+            "--network",
+            "private",
+            "--floating-ip",
+        ];
+        let launched = self.bridge(&launch).success().json();
+        let finger = step(&launched, "proof")["made"]["fingerprint"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let id = step(&launched, "server")["made"]["id"].as_str().unwrap();
+        let disk = self.sandbox.folder().join("vm").join(id).join("disk");
+        let key = disk.join("etc/salt/pki/master/master.pub");
+        assert_eq!(
+            self.announced(&key),
+            finger,
+            "as the script on a real one would say it"
+        );
+        let listed = self.bridge(&["master", "list"]).success().json();
+        assert_eq!(listed["masters"][0]["fingerprint"], finger.as_str());
+        let address = step(&launched, "flip")["made"]["address"].as_str().unwrap();
+        let pinned = self
+            .bridge(&["master", "pin", "--server", "salt2"])
+            .success()
+            .json();
+        assert_eq!(
+            (&pinned["master"], &pinned["master_finger"]),
+            (&json!(address), &json!(finger))
+        );
+        let template = concat!(env!("CARGO_MANIFEST_DIR"), "/../cloud-init/user-data.yaml");
+        let pin = ["master", "pin", "--server", "salt2", "--template", template];
+        let text = self.bridge(&pin).success().json()["template"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(
+            text.contains(&format!("master_finger: '{finger}'")),
+            "{text}"
+        );
+        self.bridge(&["ops", "rollback", "last"]).success();
+        assert_eq!(self.bridge(&["master", "pin", "--server", "salt2"]).code, 5);
+    }
+
+    /// What the script of cloud-init/master.yaml makes of a key.
+    fn announced(&self, key: &std::path::Path) -> String {
+        let template = include_str!("../../cloud-init/master.yaml");
+        let line = template
+            .lines()
+            .find(|l| l.trim().starts_with("finger="))
+            .unwrap();
+        let script = format!(
+            "key={}\n{}\nprintf %s \"$finger\"",
+            key.display(),
+            line.trim()
+        );
+        Finished::run(std::process::Command::new("sh").args(["-c", &script]))
+            .success()
+            .stdout
+    }
+
+    /// Its servers are proven minions; larger, smaller and gone, keys included.
+    fn an_environment_of_minions(&self) {
+        let before = self.holds();
+        let file = |count: u32| {
+            let text = format!(
+                "name = 'm'\nmaster = '{}'\n[network]\nexisting = 'private'\n[group.app]\nrules = [{{ proto = 'tcp', port = 80 }}]\n\
+                 [server.app]\ncount = {count}\nimage = 'tiny'\nflavor = 'm1.nano'\ngroups = ['app']\ngrains = {{ level = 'ci' }}\nboot_within = 60\n",
+                self.address
+            );
+            let path = self.home.path().join(format!("m{count}.toml"));
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let mut up = self.command(&["env", "up", &file(2)]);
+        let killed = Finished::run(up.env("MASTER_BRIDGE_FAULT", "app1-key.made"));
+        assert_ne!(killed.code, 0, "{killed:?}");
+        let done = self.bridge(&["ops", "resume", "last"]).success().json();
+        assert_eq!(step(&done, "app2-highstate")["state"], "done");
+        self.answers("m-app1");
+        self.answers("m-app2");
+        let again = self.bridge(&["env", "up", &file(2)]).success().json();
+        assert_eq!(again["result"], "nothing");
+        self.bridge(&["env", "up", &file(1)]).success();
+        assert_eq!(
+            self.master.keys("minions"),
+            ["m-app1"],
+            "drained with its key"
+        );
+        let mut down = self.command(&["env", "down", &file(1)]);
+        let killed = Finished::run(down.env("MASTER_BRIDGE_FAULT", "m-app1-gone.made"));
+        assert_ne!(killed.code, 0, "{killed:?}");
+        self.bridge(&["ops", "resume", "last"]).success();
+        assert_eq!(self.holds(), before, "keys included");
     }
 }

@@ -7,6 +7,7 @@
     reason = "a failed unwrap in a test is a failed test"
 )]
 
+mod commands;
 mod shape;
 mod tour;
 
@@ -39,4 +40,12 @@ fn the_sandbox_answers_as_the_real_services_do() {
     let ours = Tour::of(&api);
     let differences = tour::compare(&real, &ours);
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+#[ignore = "make test-openstack starts the real services"]
+fn the_bridge_works_on_the_real_services() {
+    let auth = std::env::var(VARIABLE)
+        .unwrap_or_else(|_| panic!("{VARIABLE} is not set: make test-openstack"));
+    commands::run(&auth, "demo", "lab", &Api::login(&auth, "demo", "lab"));
 }

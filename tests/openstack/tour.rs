@@ -538,7 +538,11 @@ impl<'a> Tour<'a> {
         self.stack(&path, "UPDATE_COMPLETE");
         let bad = json!({"existing": true, "parameters": {"nope": 1}});
         let answer = self.api.call("PATCH", heat, &path, &bad);
-        self.stop("update with an unknown parameter", answer, 400);
+        // Over the existing ones it is not refused, and forgotten.
+        self.stop("update with an unknown parameter", answer, 202);
+        self.stack(&path, "UPDATE_COMPLETE");
+        let shown = self.get("stack after that", heat, &path, 200);
+        assert_eq!(shown["stack"]["parameters"]["nope"], Value::Null);
         self.delete("stack deleted", heat, &path, 204);
         until_some(90, "the stack to be gone", || {
             let found = self.api.get(heat, &path);

@@ -174,7 +174,7 @@ async fn create(args: &Create, global: &Global, output: &Output) -> Result<ExitC
         Err(fault) => {
             // An empty file is nobody's key.
             drop(std::fs::remove_file(path));
-            return Err(fault.into());
+            return Err(fault);
         }
     };
     let written = file

@@ -12,9 +12,12 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::master_launch::{Launch, List, launched, list};
 use super::orders;
 use super::travel::absolute;
+use super::vm_work::text_of;
 use crate::cli::Global;
+use crate::cloud::Selection;
 use crate::error::{Error, Kind, Result};
 use crate::fleet::look::accepted;
 use crate::fleet::master_key;
@@ -37,9 +40,14 @@ pub enum Masters {
     Check(Check),
     /// Print what a minion's configuration must say to trust a master, and no other
     #[command(
-        after_help = "Examples:\n  master-bridge master pin --to new.example.org --to-config /etc/salt-new\n  master-bridge master pin --to salt.example.org   (the master of --salt-config)"
+        after_help = "Examples:\n  master-bridge master pin --to new.example.org --to-config /etc/salt-new\n  master-bridge master pin --to salt.example.org   (the master of --salt-config)\n  master-bridge master pin --server salt2 --template cloud-init/user-data.yaml"
     )]
     Pin(Pin),
+    /// Make a VM that is a salt-master, and prove its key through its console
+    Launch(Box<Launch>),
+    /// List the masters that were launched, with their keys
+    #[command(after_help = "Example:\n  master-bridge master list")]
+    List(List),
     /// Sign a new master's key with the old master's, so that minions accept it on sight
     #[command(
         after_help = "Example, on the old master:\n  master-bridge master handover --new-key /root/new-master.pub --to new.example.org --days 90 --out handover.txt"
@@ -67,12 +75,20 @@ pub struct Check {
 /// Arguments of `master pin`.
 #[derive(Debug, Args)]
 pub struct Pin {
-    /// The master's address, as minions reach it
-    #[arg(long, value_name = "HOST")]
-    to: String,
+    /// The master's address, as minions reach it [of a launched one: its floating address, else its own]
+    #[arg(long, value_name = "HOST", required_unless_present = "server")]
+    to: Option<String>,
     /// The master's configuration directory [default: --salt-config]
     #[arg(long, value_name = "DIR")]
     to_config: Option<PathBuf>,
+    /// A master that was launched, by name or id: its key is the one that its console proved
+    #[arg(long, value_name = "SERVER", conflicts_with = "to_config")]
+    server: Option<String>,
+    /// A user-data template: printed with its <MASTER> and <FINGER> filled in
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+    #[command(flatten)]
+    cloud: Selection,
 }
 
 /// Arguments of `master handover`.
@@ -106,7 +122,9 @@ impl Masters {
     pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
         match self {
             Self::Check(args) => check(&args, global, output).await,
-            Self::Pin(args) => pin(&args, global, output),
+            Self::Pin(args) => pin(&args, global, output).await,
+            Self::Launch(args) => args.run(global, output).await,
+            Self::List(args) => list(&args, output).await,
             Self::Handover(args) => handover(&args, global, output),
         }
     }
@@ -313,27 +331,74 @@ fn missing_keys(
     ))
 }
 
-fn pin(args: &Pin, global: &Global, output: &Output) -> Result<ExitCode> {
+/// What minions must know of a master.
+struct Pinned {
+    master: String,
+    finger: String,
+    ret_port: u16,
+    publish_port: u16,
+    config: Option<PathBuf>,
+}
+
+async fn pinned(args: &Pin, global: &Global) -> Result<Pinned> {
+    if let Some(server) = &args.server {
+        let (address, finger) = launched(server, &args.cloud).await?;
+        return Ok(Pinned {
+            master: args.to.clone().unwrap_or(address),
+            finger,
+            ret_port: salt_wire::order::MASTER_PORT,
+            publish_port: salt_wire::order::PUBLISH_PORT,
+            config: None,
+        });
+    }
     let dir = args.to_config.as_deref().unwrap_or(&global.salt_config);
     let config = MasterConfig::read(dir)?;
-    let finger = master_key(&config.pki_dir)?
-        .fingerprint(HashType::Sha256)
-        .to_string();
+    let key = master_key(&config.pki_dir)?;
+    Ok(Pinned {
+        master: args.to.clone().unwrap_or_default(),
+        finger: key.fingerprint(HashType::Sha256).to_string(),
+        ret_port: config.ret_port,
+        publish_port: config.publish_port,
+        config: Some(absolute(dir)),
+    })
+}
+
+async fn pin(args: &Pin, global: &Global, output: &Output) -> Result<ExitCode> {
+    let of = pinned(args, global).await?;
     let mut lines = vec![
-        format!("master: {}", args.to),
-        format!("master_finger: '{finger}'"),
+        format!("master: {}", of.master),
+        format!("master_finger: '{}'", of.finger),
     ];
-    if config.ret_port != salt_wire::order::MASTER_PORT {
-        lines.push(format!("master_port: {}", config.ret_port));
+    if of.ret_port != salt_wire::order::MASTER_PORT {
+        lines.push(format!("master_port: {}", of.ret_port));
     }
-    if config.publish_port != salt_wire::order::PUBLISH_PORT {
-        lines.push(format!("publish_port: {}", config.publish_port));
+    if of.publish_port != salt_wire::order::PUBLISH_PORT {
+        lines.push(format!("publish_port: {}", of.publish_port));
     }
-    output.data(&lines.join("\n"));
+    let mut text = lines.join("\n");
+    if let Some(path) = &args.template {
+        let template = text_of(path)?;
+        if !template.contains("<FINGER>") {
+            let text = format!("{} has no place <FINGER>", path.display());
+            return Err(Error::new(Kind::Usage, text).hint("cloud-init/user-data.yaml shows one"));
+        }
+        let quoted = |word: &str| format!("'{word}'");
+        // What is said about the places above them stays as it is.
+        let filled = template
+            .lines()
+            .map(|line| match line.trim_start().starts_with('#') {
+                true => line.to_owned(),
+                false => line
+                    .replace("<MASTER>", &quoted(&of.master))
+                    .replace("<FINGER>", &quoted(&of.finger)),
+            });
+        text = filled.collect::<Vec<_>>().join("\n");
+    }
+    output.data(&text);
     output.document(&json!({
-        "master": args.to, "master_finger": finger,
-        "master_port": config.ret_port, "publish_port": config.publish_port,
-        "config": absolute(dir),
+        "master": of.master, "master_finger": of.finger,
+        "master_port": of.ret_port, "publish_port": of.publish_port,
+        "config": of.config, "template": args.template.as_ref().map(|_| text),
     }));
     Ok(ExitCode::SUCCESS)
 }

@@ -88,6 +88,9 @@ pub struct Up {
     /// The program that plays a VM [default: salt-agent beside this program, or in PATH]
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
+    /// The program of VMs that `master launch` makes, such as salt-master of a virtual environment
+    #[arg(long, value_name = "PROGRAM")]
+    salt_master: Option<PathBuf>,
     /// Trouble from the beginning: OPERATION=EFFECT or OPERATION=EFFECT@N; may be repeated
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Fault>,
@@ -167,6 +170,7 @@ async fn serve(args: Up, global: &Global) -> Result<ExitCode> {
         folder: folder.clone(),
         pace: args.pace,
         agent: args.agent.clone().or_else(find_agent),
+        salt_master: args.salt_master.clone(),
         faults: args.faults,
     };
     let ready = |url: &str| {
@@ -232,6 +236,9 @@ async fn up(args: &Up, global: &Global, output: &Output) -> Result<ExitCode> {
         .stderr(log)
         // A Ctrl-C meant for us is not meant for it.
         .process_group(0);
+    if let Some(program) = &args.salt_master {
+        command.arg("--salt-master").arg(program);
+    }
     if let Some(agent) = &agent {
         command.arg("--agent").arg(agent);
     }

@@ -1,20 +1,19 @@
 //! `stack`: Heat's stacks: looked at, made, changed with what Heat would replace shown before, removed, waited for.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::stack_input::{Given, hidden, secret_of};
 use super::stack_roll::RollImage;
-use super::vm_work::{Rules, Wish, carry_out, pair, plan_of, text_of};
+use super::vm_work::{Rules, Wish, carry_out, plan_of};
 use crate::cli::Global;
 use crate::cloud::stack::{Change, Input, Stack};
 use crate::cloud::{Client, Selection};
 use crate::error::{Error, Kind, Result};
-use crate::output::{Output, json_of};
+use crate::output::Output;
 use crate::plan::CloudStep;
 use crate::plan::cloud::What;
 use crate::plan::stack::{StackRef, StackWork};
@@ -99,20 +98,6 @@ pub struct Events {
     /// Only so many of the last
     #[arg(long, value_name = "NUMBER")]
     lines: Option<usize>,
-}
-
-/// Values and templates.
-#[derive(Debug, Args)]
-pub struct Given {
-    /// A parameter's value
-    #[arg(short = 'P', long = "parameter", value_name = "NAME=VALUE", value_parser = pair)]
-    parameters: Vec<(String, String)>,
-    /// A YAML file with parameters; those of -P come over them
-    #[arg(long, value_name = "FILE")]
-    parameters_file: Option<PathBuf>,
-    /// The template; files that it refers to are sent along
-    #[arg(long, value_name = "FILE")]
-    template: Option<PathBuf>,
 }
 
 /// Arguments of `stack create`.
@@ -225,7 +210,7 @@ async fn list(args: &List, output: &Output) -> Result<ExitCode> {
 }
 
 /// A value in a table: texts as they are.
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
@@ -351,106 +336,6 @@ async fn events(args: &Events, output: &Output) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl Given {
-    /// Reads the files: what Heat is sent.
-    fn input(&self) -> Result<Input> {
-        let mut parameters = BTreeMap::new();
-        if let Some(path) = &self.parameters_file {
-            let read = salt_yaml::load_plain(&text_of(path)?);
-            let value = read.map_err(|e| {
-                Error::new(Kind::Usage, format!("{} is no YAML", path.display())).because(&e)
-            })?;
-            let Value::Object(map) = json_of(&value) else {
-                return Err(Error::new(
-                    Kind::Usage,
-                    format!("{} is no mapping of parameters", path.display()),
-                ));
-            };
-            parameters.extend(map.into_iter().map(|(name, value)| (name, plain(&value))));
-        }
-        parameters.extend(self.parameters.iter().cloned());
-        let (mut template, mut files) = (None, BTreeMap::new());
-        if let Some(path) = &self.template {
-            let text = text_of(path)?;
-            files = files_of(path, &text)?;
-            template = Some(text);
-        }
-        Ok(Input {
-            template,
-            files,
-            parameters,
-        })
-    }
-}
-
-/// The files that a template refers to, by the names that it has for them.
-fn files_of(path: &Path, text: &str) -> Result<BTreeMap<String, String>> {
-    fn within(value: &Value, found: &mut BTreeSet<String>) {
-        match value {
-            Value::Array(items) => items.iter().for_each(|i| within(i, found)),
-            Value::Object(map) => {
-                for (key, value) in map {
-                    match value.as_str() {
-                        Some(name) if key == "get_file" => {
-                            found.insert(name.to_owned());
-                        }
-                        Some(kind)
-                            if key == "type"
-                                && (kind.ends_with(".yaml") || kind.ends_with(".template")) =>
-                        {
-                            found.insert(kind.to_owned());
-                        }
-                        _ => within(value, found),
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    let read = salt_yaml::load_plain(text);
-    let read = read.map_err(|e| {
-        Error::new(Kind::Usage, format!("{} is no YAML", path.display())).because(&e)
-    })?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut files = BTreeMap::new();
-    let mut names = BTreeSet::new();
-    within(&json_of(&read), &mut names);
-    for name in names {
-        // What lies elsewhere Heat gets by itself.
-        if name.contains("://") {
-            continue;
-        }
-        let place = folder.join(&name);
-        let text = text_of(&place)?;
-        if name.ends_with(".yaml") || name.ends_with(".template") {
-            let nested = files_of(&place, &text)?;
-            files.extend(nested);
-        }
-        files.insert(name, text);
-    }
-    Ok(files)
-}
-
-/// The parameters whose values are nobody's business, as the template says.
-fn hidden(template: &Value) -> BTreeSet<String> {
-    let declared = template
-        .get("parameters")
-        .or_else(|| template.get("Parameters"));
-    let all = declared.and_then(Value::as_object).into_iter().flatten();
-    all.filter(|(_, schema)| schema["hidden"] == true || plain(&schema["NoEcho"]) == "true")
-        .map(|(name, _)| name.clone())
-        .collect()
-}
-
-fn secret_of(input: &Input) -> BTreeSet<String> {
-    let read = input
-        .template
-        .as_deref()
-        .and_then(|text| salt_yaml::load_plain(text).ok());
-    read.map(|template| hidden(&json_of(&template)))
-        .unwrap_or_default()
-}
-
 async fn create(args: &Create, global: &Global, output: &Output) -> Result<ExitCode> {
     let cloud = Client::connect(&args.cloud).await?;
     let input = args.given.input()?;
@@ -568,9 +453,10 @@ async fn set(args: &Set, global: &Global, output: &Output) -> Result<ExitCode> {
             Error::new(Kind::Usage, "nothing is to be set").hint("-P NAME=VALUE sets a parameter")
         );
     }
+    // Heat itself forgets parameters that the template does not have.
+    let mut work = set_work(&cloud, &stack, input.clone()).await?;
     let found = cloud.preview_stack(&stack, &input).await?;
     tell(&found, output);
-    let mut work = set_work(&cloud, &stack, input).await?;
     if let StackWork::Set { changes, .. } = &mut work {
         changes.clone_from(&found);
     }
@@ -701,33 +587,4 @@ async fn preview(args: &Preview, output: &Output) -> Result<ExitCode> {
     }
     output.document(&json!({"stack": args.stack, "is_new": !known, "changes": changes}));
     Ok(ExitCode::SUCCESS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_go_along_and_secrets_are_known() {
-        let dir = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-        write("user-data.sh", "#!/bin/sh");
-        write(
-            "node.yaml",
-            "resources: {s: {properties: {user_data: {get_file: user-data.sh}}}}",
-        );
-        let text = "parameters: {p: {type: string, hidden: true}, q: {type: string}}\nresources: {n: {type: node.yaml}, m: {type: 'http://x/y.yaml'}}";
-        let files = files_of(&dir.path().join("all.yaml"), text).unwrap();
-        assert_eq!(
-            files.keys().collect::<Vec<_>>(),
-            ["node.yaml", "user-data.sh"]
-        );
-        let input = Input {
-            template: Some(text.into()),
-            ..Input::default()
-        };
-        assert_eq!(secret_of(&input), BTreeSet::from(["p".to_owned()]));
-        write("bad.yaml", "a: {get_file: none}");
-        assert!(files_of(&dir.path().join("bad.yaml"), "a: {get_file: none}").is_err());
-    }
 }

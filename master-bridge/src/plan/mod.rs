@@ -19,6 +19,7 @@ pub mod stack;
 pub mod steps;
 pub mod thing;
 pub mod waves;
+mod words;
 
 pub use cloud::{CloudPlan, CloudStep};
 pub use planned::{AnyPlan, Planned};

@@ -54,6 +54,8 @@ pub struct Options {
     pub pace: Duration,
     /// The program that plays a VM; without one, VMs are nothing but their documents.
     pub agent: Option<PathBuf>,
+    /// The program of VMs that are salt-masters.
+    pub salt_master: Option<PathBuf>,
     /// Trouble from the beginning.
     pub faults: Vec<Fault>,
 }
@@ -67,6 +69,7 @@ pub async fn serve(options: Options, ready: impl FnOnce(&str)) -> io::Result<()>
         url: url.clone(),
         pace: options.pace,
         agent: options.agent,
+        salt_master: options.salt_master,
     })?;
     vm::end_leftovers(&world);
     if world.is_new() {

@@ -25,6 +25,8 @@ pub(super) struct Config {
     pub(super) pace: Duration,
     /// The program that plays a VM.
     pub(super) agent: Option<PathBuf>,
+    /// The program of a VM that is a salt-master.
+    pub(super) salt_master: Option<PathBuf>,
 }
 
 /// Something that takes time.

@@ -9,6 +9,8 @@ use crate::error::{Error, Kind, Result};
 
 /// The template; its placeholders are `<MASTER>`, `<FINGER>` and `<NONCE>`.
 const TEMPLATE: &str = include_str!("../../../cloud-init/user-data.yaml");
+/// The template of masters; its placeholder is `<NONCE>`.
+const MASTER: &str = include_str!("../../../cloud-init/master.yaml");
 /// Nova's limit, for the base64 text.
 const MOST: usize = 65_535;
 /// Unlike any line of a script or a YAML document.
@@ -61,7 +63,34 @@ pub fn render(facts: &Facts, own: Option<&str>) -> Result<String> {
             entries.insert("write_files".into(), Value::List(vec![file.into()]));
         }
     }
-    let ours = format!("#cloud-config\n{}", dump(&document)?);
+    whole(&document, own)
+}
+
+/// The user-data of a master, with `<NONCE>` still in it; `config` is a drop-in of its configuration.
+pub fn master(config: Option<&str>, own: Option<&str>) -> Result<String> {
+    let wrong = || Error::new(Kind::Local, "the user-data template cannot be read");
+    let mut document = salt_yaml::load(MASTER).map_err(|e| wrong().because(&e))?;
+    if let Some(config) = config {
+        let file = map! {
+            "path" => "/etc/salt/master.d/50-own.conf", "permissions" => "0640", "content" => config,
+        };
+        match document.as_map().and_then(|all| all.get("write_files")) {
+            Some(Value::List(files)) => {
+                let mut files = files.clone();
+                files.push(file.into());
+                if let Value::Map(entries) = &mut document {
+                    entries.insert("write_files".into(), Value::List(files));
+                }
+            }
+            _ => return Err(wrong()),
+        }
+    }
+    whole(&document, own)
+}
+
+/// Ours and the operator's own, within Nova's limit.
+fn whole(document: &Value, own: Option<&str>) -> Result<String> {
+    let ours = format!("#cloud-config\n{}", dump(document)?);
     let whole = match own {
         Some(own) => multipart(own, &ours)?,
         None => ours,
@@ -194,6 +223,18 @@ mod tests {
         assert_eq!(ours.get("id").and_then(Value::as_str), Some("app2"));
         let level = ours.get("grains").and_then(|g| g.get("level"));
         assert_eq!(level.and_then(Value::as_str), Some("no"), "text stays text");
+    }
+
+    #[test]
+    fn a_master_gets_its_nonce_and_its_configuration() {
+        let text = master(Some("worker_threads: 9\n"), None).unwrap();
+        assert!(text.starts_with("#cloud-config\n"));
+        let document = salt_yaml::load(&text.replace("<NONCE>", "n1")).unwrap();
+        let own = file(&document, "50-own.conf");
+        assert_eq!(own.get("worker_threads"), Some(&Value::Int(9)));
+        let nonce = file(&document, "master-bridge.nonce");
+        assert_eq!(nonce.as_str(), Some("n1"));
+        assert!(master(None, None).unwrap().contains("salt-master-announce"));
     }
 
     #[test]

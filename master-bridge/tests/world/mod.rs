@@ -40,7 +40,8 @@ impl World {
             .file("srv/salt/top.sls", "base: {'*': [app]}\n")
             .file("srv/salt/app.sls", "here:\n  test.nop: []\n")
             .start();
-        let sandbox = Sandbox::start(&[]);
+        let program = release.program("salt-master");
+        let sandbox = Sandbox::start(&["--salt-master", program.to_str().unwrap()]);
         // Whoever looks at security groups has one.
         sandbox
             .login("demo")

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::request::{Caller, Doom, Refusal, list, text};
 use super::super::world::{Later, World, now, uuid};
-use super::resources::{self, Change, New};
+use super::change::{self, Change};
+use super::resources::{self, New};
 use super::template::{Resources, Template};
 
 /// The table of stacks that are there; another keeps those that were, as Heat shows them by their id.
@@ -251,10 +252,10 @@ fn have(world: &mut World, id: &str, stack: &Value, name: &str) -> bool {
         make(world, id, &caller, (stack, name, kind), &properties);
         return false;
     }
-    match resources::change(kind, &there["props"], &properties) {
+    match change::change(kind, &there["props"], &properties) {
         Change::Nothing => true,
         Change::InPlace => {
-            let done = resources::update(
+            let done = change::update(
                 world,
                 &caller,
                 kind,
@@ -328,10 +329,9 @@ fn make(
 }
 
 fn forget(world: &mut World, id: &str, name: &str) {
-    if let Some(stack) = world.change(STACK, id) {
-        if let Some(all) = stack["_resources"].as_object_mut() {
-            all.shift_remove(name);
-        }
+    let stack = world.change(STACK, id);
+    if let Some(all) = stack.and_then(|stack| stack["_resources"].as_object_mut()) {
+        all.shift_remove(name);
     }
 }
 
@@ -383,7 +383,7 @@ pub(super) fn preview(
         let refers = super::template::needs(declared)
             .iter()
             .any(|of| other.contains(of));
-        let change = match resources::change(text(declared, "type"), &there["props"], &resolved) {
+        let change = match change::change(text(declared, "type"), &there["props"], &resolved) {
             Change::Nothing if refers => Change::InPlace,
             change => change,
         };

@@ -1,6 +1,7 @@
 //! Orchestration: stacks of what the other services have. `template.rs` says what is wanted, `engine.rs` makes it so
 //! one thing after the other, `resources.rs` has the types.
 
+mod change;
 mod engine;
 mod resources;
 mod template;
@@ -168,14 +169,17 @@ fn updated(call: &Call, stack: &Value) -> Result<(Template, Value), Refusal> {
             }
         }
     }
-    for (name, value) in call.body["parameters"].as_object().into_iter().flatten() {
-        given[name] = value.clone();
-    }
     let body = match call.body.get("template").filter(|t| !t.is_null()) {
         Some(template) => template::parse(template)?,
         None if existing => old.body().clone(),
         None => return Err(Refusal::bad("No template specified")),
     };
+    for (name, value) in call.body["parameters"].as_object().into_iter().flatten() {
+        // Over existing ones Heat forgets what the template does not have.
+        if !existing || body["parameters"].get(name).is_some() {
+            given[name] = value.clone();
+        }
+    }
     let files = match call.body.get("files").filter(|f| f.is_object()) {
         Some(files) => files.clone(),
         None => old.note()["files"].clone(),

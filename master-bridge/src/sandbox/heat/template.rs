@@ -307,14 +307,17 @@ impl Template {
     /// The outputs with their values, as far as these are known.
     pub(super) fn outputs(&self, resources: &dyn Resources) -> Vec<Value> {
         let all = self.body["outputs"].as_object().into_iter().flatten();
-        all.filter(|(_, output)| self.is_wanted(output))
-            .map(|(key, output)| {
-                json!({
-                    "output_key": key, "description": output["description"].as_str().unwrap_or("No description given"),
-                    "output_value": self.resolve(&output["value"], resources),
-                })
+        all.map(|(key, output)| {
+            // One whose condition does not hold is shown, without a value.
+            let value = self
+                .is_wanted(output)
+                .then(|| self.resolve(&output["value"], resources));
+            json!({
+                "output_key": key, "description": output["description"].as_str().unwrap_or("No description given"),
+                "output_value": value.flatten(),
             })
-            .collect()
+        })
+        .collect()
     }
 }
 
@@ -452,7 +455,7 @@ outputs:
         let plain = template(&json!({})).unwrap();
         assert_eq!(plain.order().unwrap(), ["key", "app"]);
         assert_eq!(plain.outputs(&Nothing)[0]["output_value"], "a-b");
-        assert_eq!(plain.outputs(&Nothing).len(), 1);
+        assert_eq!(plain.outputs(&Nothing)[1]["output_value"], Value::Null);
         let properties = &plain.resource("app")["properties"];
         assert_eq!(
             plain.resolve(properties, &Nothing),

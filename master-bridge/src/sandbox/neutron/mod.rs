@@ -15,7 +15,7 @@ use super::quota::Quota;
 use super::request::{Answer, Call, Outcome, Refusal, text};
 use super::world::{World, now, uuid};
 
-pub(super) use floating::forwards;
+pub(super) use floating::{forwards, local};
 pub(super) use groups::{default_group, rules_of};
 
 /// A collection: its path, its documents' key, and how refusals call it.

@@ -11,6 +11,7 @@
 
 mod disk;
 mod forward;
+mod master;
 pub(super) mod metadata;
 pub(super) mod userdata;
 
@@ -226,6 +227,9 @@ async fn boot(shared: &Shared, id: &str, dir: &Path) -> std::io::Result<()> {
 }
 
 fn start(shared: &Shared, id: &str, dir: &Path) -> Option<Child> {
+    if master::is_one(&dir.join("disk")) {
+        return master::start(shared, id, dir);
+    }
     let program = shared.world().config.agent.clone()?;
     let config = dir.join("disk/etc/salt");
     if !userdata::is_configured(&config) {

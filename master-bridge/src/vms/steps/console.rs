@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use salt_wire::Announcement;
+use salt_wire::crypto::Fingerprint;
 use serde_json::{Value, json};
 
 use super::super::World;
@@ -71,6 +72,53 @@ pub(super) async fn announced(
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Waits for a master's line with this server's nonce: `salt-master: fingerprint=… nonce=…`.
+pub(super) async fn master_key(
+    world: &mut World<'_>,
+    key: &str,
+    server: &str,
+    within: Duration,
+) -> Result<Value> {
+    let id = world.made(server, "id")?;
+    let nonce = world.plan.nonce(server);
+    let (start, mut seen) = (Instant::now(), String::new());
+    loop {
+        match world.cloud.console(&id, None).await {
+            Ok(console) => match console.lines().rev().find_map(|l| master_line(l, &nonce)) {
+                Some(finger) => {
+                    world.progress.at(key, &finger.to_string());
+                    return Ok(json!({"fingerprint": finger.to_string(), "id": id}));
+                }
+                None => seen = console,
+            },
+            Err(fault)
+                if fault.is_transient() || fault.is_not_found() || fault.status == Some(409) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+        if start.elapsed() >= within {
+            let mut error = silent(&id, within, &seen);
+            error.message = format!(
+                "no salt-master announced its key on the console of server {id} within {}",
+                short(within)
+            );
+            return Err(error.hint("is salt-master in the image, or a repository that has it? cloud-init's log is on the server: /var/log/cloud-init-output.log"));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The fingerprint in a master's line, if it is of this boot.
+fn master_line(line: &str, nonce: &str) -> Option<Fingerprint> {
+    let rest = line.split_once("salt-master: ")?.1;
+    let field = |name: &str| {
+        rest.split_whitespace()
+            .find_map(|w| w.strip_prefix(name)?.strip_prefix('='))
+    };
+    (field("nonce") == Some(nonce))
+        .then(|| field("fingerprint")?.parse().ok())
+        .flatten()
 }
 
 /// Starts what makes the disk forget, beside the agent, which it stops, and waits for its receipt on the console.
@@ -220,6 +268,15 @@ mod tests {
             receipt(&line("false")).unwrap().unwrap_err().kind,
             Kind::Refused
         );
+    }
+
+    #[test]
+    fn a_masters_line_counts_with_its_nonce_alone() {
+        let finger = vec!["ab"; 32].join(":");
+        let line = format!("[9.1] salt-master: fingerprint={finger} nonce=n1\r");
+        assert_eq!(master_line(&line, "n1").unwrap().to_string(), finger);
+        assert!(master_line(&line, "n2").is_none());
+        assert!(master_line("salt-master: fingerprint=ab nonce=n1", "n1").is_none());
     }
 
     #[test]

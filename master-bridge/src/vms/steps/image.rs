@@ -116,7 +116,7 @@ pub(super) async fn provenance(
 }
 
 /// `{step.word}` in a text is what that step made.
-fn filled(made: &BTreeMap<String, Value>, text: &str) -> String {
+pub(super) fn filled(made: &BTreeMap<String, Value>, text: &str) -> String {
     let Some((step, word)) = text
         .strip_prefix('{')
         .and_then(|t| t.strip_suffix('}')?.split_once('.'))

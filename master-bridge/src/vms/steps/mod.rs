@@ -36,6 +36,8 @@ pub(super) async fn find(world: &mut World<'_>, step: &CloudStep) -> Result<Opti
         What::Snapshot { .. }
         | What::Active { .. }
         | What::Announced { .. }
+        | What::MasterKey { .. }
+        | What::Tag { .. }
         | What::Ping { .. }
         | What::Grains { .. }
         | What::Highstate { .. }
@@ -72,6 +74,10 @@ pub(super) async fn apply(world: &mut World<'_>, step: &CloudStep) -> Result<Val
             minion,
             within,
         } => console::announced(world, &step.key, server, minion, seconds(*within)).await,
+        What::MasterKey { server, within } => {
+            console::master_key(world, &step.key, server, seconds(*within)).await
+        }
+        What::Tag { server, pairs } => server::tag(world, server, pairs).await,
         What::Accept {
             minion,
             announced,
@@ -174,6 +180,8 @@ pub(super) async fn undo(
         }
         What::Active { .. }
         | What::Announced { .. }
+        | What::MasterKey { .. }
+        | What::Tag { .. }
         | What::Ping { .. }
         | What::Grains { .. }
         | What::Highstate { .. }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::{STEP, World};
+use super::image::filled;
 use super::tell;
 use crate::cloud::server::{NewServer, Nic, OP, ROLE, Server};
 use crate::error::{Error, Kind, Result};
@@ -213,4 +214,26 @@ pub(super) async fn remove(world: &mut World<'_>, server: &str) -> Result<Value>
     let made = world.made.get(server).cloned();
     unmake(world, made.as_ref()).await?;
     Ok(Value::Null)
+}
+
+pub(super) async fn tag(
+    world: &mut World<'_>,
+    server: &Ref,
+    pairs: &BTreeMap<String, String>,
+) -> Result<Value> {
+    let id = world.id(server)?;
+    let pairs: BTreeMap<String, String> = pairs
+        .iter()
+        .map(|(name, value)| (name.clone(), filled(&world.made, value)))
+        .collect();
+    world.cloud.set_metadata(&id, &pairs).await?;
+    let now = there(world, &id).await?;
+    if pairs
+        .iter()
+        .all(|(name, value)| now.metadata.get(name) == Some(value))
+    {
+        return Ok(json!(pairs));
+    }
+    let text = format!("Nova did not keep what was written into the metadata of server {id}");
+    Err(Error::new(Kind::Failed, text).hint("`openstack server show` tells what it has"))
 }

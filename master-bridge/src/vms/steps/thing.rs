@@ -443,7 +443,7 @@ pub(super) async fn undo(world: &mut World<'_>, thing: &Thing, made: Option<&Val
         Thing::Volume { .. } => return volume_gone(world, id).await,
         Thing::VolumeSnapshot { .. } => {
             cloud.delete_volume_snapshot(id).await?;
-            return Ok(cloud.wait_volume_snapshot_gone(id, VOLUME).await?);
+            return cloud.wait_volume_snapshot_gone(id, VOLUME).await;
         }
         Thing::Interface { .. } | Thing::Attachment { .. } | Thing::Rules { .. } => true,
     };
