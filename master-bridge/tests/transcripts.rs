@@ -1,4 +1,4 @@
-//! The pages of the documentation that are transcripts: each command runs, and says what the page says.
+//! The pages of the documentation that are transcripts and need no master. `vms.rs` has those that do.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,13 +6,15 @@
     reason = "a failed unwrap in a test is a failed test"
 )]
 
+mod page;
 mod project;
 
-use std::path::Path;
-use std::process::Command;
-
-use harness::Finished;
 use project::Project;
+
+fn run(page: &str) {
+    let project = Project::start();
+    page::run(page, project.home.path(), &|args| project.table(args));
+}
 
 #[test]
 fn environments() {
@@ -22,111 +24,4 @@ fn environments() {
 #[test]
 fn import_an_image() {
     run("import-an-image.md");
-}
-
-/// A command of a page, and the lines that follow it.
-struct Said {
-    command: String,
-    lines: Vec<String>,
-}
-
-/// The files that a page shows, by the names before them, and its commands.
-fn read(page: &str) -> (Vec<(String, String)>, Vec<Said>) {
-    let (mut files, mut all) = (Vec::new(), Vec::<Said>::new());
-    let (mut name, mut inside) = (String::new(), String::new());
-    for line in page.lines() {
-        if let Some(kind) = line.strip_prefix("```") {
-            inside = if inside.is_empty() {
-                kind.to_owned()
-            } else {
-                String::new()
-            };
-            if kind == "toml" {
-                files.push((name.clone(), String::new()));
-            }
-            continue;
-        }
-        match inside.as_str() {
-            "" => {
-                if let Some(file) = line.strip_prefix('`').and_then(|l| l.strip_suffix("`:")) {
-                    name = file.to_owned();
-                }
-            }
-            "toml" => {
-                let text = &mut files.last_mut().unwrap().1;
-                text.push_str(line);
-                text.push('\n');
-            }
-            "console" => match line.strip_prefix("$ ") {
-                Some(command) => all.push(Said {
-                    command: command.to_owned(),
-                    lines: Vec::new(),
-                }),
-                None => all.last_mut().unwrap().lines.push(line.to_owned()),
-            },
-            _ => {}
-        }
-    }
-    (files, all)
-}
-
-/// As a shell splits: blanks, unless between quotes.
-fn split(command: &str) -> Vec<String> {
-    let quoted = command.split('\'').enumerate();
-    let mut words = vec![String::new()];
-    for (at, part) in quoted {
-        for (n, piece) in part.split(if at % 2 == 0 { ' ' } else { '\n' }).enumerate() {
-            if n > 0 {
-                words.push(String::new());
-            }
-            words.last_mut().unwrap().push_str(piece);
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words
-}
-
-/// The words of a line, each run of blanks as one.
-fn words(line: &str) -> String {
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn run(page: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../docs")
-        .join(page);
-    let (files, all) = read(&std::fs::read_to_string(path).unwrap());
-    assert!(!all.is_empty(), "{page} has no transcript");
-    let project = Project::start();
-    for (name, text) in files {
-        project.file(&name, text.as_bytes());
-    }
-    for said in all {
-        let parts = split(&said.command);
-        let args: Vec<&str> = parts[1..].iter().map(String::as_str).collect();
-        let mut command = match parts[0].as_str() {
-            "master-bridge" => project.table(&args),
-            other => {
-                let mut command = Command::new(other);
-                command.args(&args);
-                command
-            }
-        };
-        let done = Finished::run(command.current_dir(project.home.path()));
-        assert_eq!(done.code, 0, "{page}: {}: {done:?}", said.command);
-        let heard: Vec<String> = done
-            .stdout
-            .lines()
-            .chain(done.stderr.lines())
-            .map(words)
-            .collect();
-        for line in said.lines {
-            let found = heard.iter().any(|h| h.contains(&words(&line)));
-            assert!(
-                found,
-                "{page}: {}: no {line:?} in\n{}\n{}",
-                said.command, done.stdout, done.stderr
-            );
-        }
-    }
 }

@@ -6,6 +6,7 @@
     reason = "a failed unwrap in a test is a failed test"
 )]
 
+mod page;
 mod world;
 
 use harness::Finished;
@@ -17,7 +18,7 @@ fn a_vm_is_booted_flipped_replaced_and_imaged() {
     let Some(world) = World::start() else { return };
     let empty = world.holds();
     world.booted_as_planned();
-    let web = Web::start();
+    let web = Web::start(0);
     world.open(web.port);
     world.flipped_and_flipped_back(&web);
     world.replaced(&web);
@@ -211,6 +212,33 @@ impl World {
             5,
             "gone with its operation"
         );
+    }
+}
+
+/// The pages *Replace a VM*, *Golden images* and *A new master*, as they stand.
+#[test]
+fn the_pages_about_vms() {
+    let Some(world) = World::start() else { return };
+    let file = world.home.path().join("image.raw");
+    std::fs::write(&file, "nothing that boots").unwrap();
+    let file = file.to_str().unwrap();
+    world
+        .bridge(&["image", "import", "ubuntu-24.04", "--file", file])
+        .success();
+    world.boot("app2", &["--floating-ip"]).success();
+    let _web = Web::start(8080);
+    world.open(8080);
+    let bridge = |args: &[&str]| {
+        // On a real master its own address is in its configuration; and nobody looks on here.
+        let more: &[&str] = match args[0] {
+            "replace" => &["--master", &world.address, "--soak", "0"],
+            "boot" | "bake" => &["--master", &world.address],
+            _ => &[],
+        };
+        world.table(&[args, more].concat())
+    };
+    for page in ["replace-a-vm.md", "golden-images.md", "a-new-master.md"] {
+        page::run(page, world.home.path(), &bridge);
     }
 }
 

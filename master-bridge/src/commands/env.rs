@@ -163,8 +163,9 @@ async fn shapes(spec: &Spec, have: &Have, cloud: &Client, global: &Global) -> Re
         let image = pick(images.clone(), &of.image)?;
         let flavor = pick(flavors.clone(), &of.flavor)?;
         fits(&image, &flavor, None)?;
-        let new: Vec<String> = (1..=of.count)
-            .map(|n| format!("{}{role}{n}", spec.prefix()))
+        let new: Vec<String> = spec
+            .names(role, of)
+            .into_iter()
             .filter(|name| have.servers.iter().all(|s| s.name != *name))
             .collect();
         limits.allow(u64::try_from(new.len()).unwrap_or(u64::MAX), &flavor)?;

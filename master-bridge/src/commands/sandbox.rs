@@ -160,7 +160,10 @@ async fn serve(args: Up, global: &Global) -> Result<ExitCode> {
             .hint("`master-bridge sandbox status`; --folder for another one")
     })?;
     let write = |name: &str, text: String| {
-        if let Err(error) = fs::write(folder.join(name), text) {
+        // Whole or not at all: somebody waits for it.
+        let new = folder.join(format!("{name}.new"));
+        let written = fs::write(&new, text).and_then(|()| fs::rename(&new, folder.join(name)));
+        if let Err(error) = written {
             tracing::error!(folder = %folder.display(), name, %error, "The sandbox cannot say where it is.");
         }
     };

@@ -56,6 +56,13 @@ impl World {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.table(&["-o", "json"]);
+        command.args(args);
+        command
+    }
+
+    /// Prints for people.
+    pub(crate) fn table(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_master-bridge"));
         command
             .env("HOME", self.home.path())
@@ -65,7 +72,7 @@ impl World {
             .arg(self.master.config_dir())
             .arg("--journal")
             .arg(self.home.path().join("journal"))
-            .args(["-y", "-t", "2", "--gather-timeout", "1", "-o", "json"])
+            .args(["-y", "-t", "2", "--gather-timeout", "1"])
             .args(args);
         command
     }
@@ -173,9 +180,9 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(port: u16) -> Self {
         let muted = Arc::new(Mutex::new(HashSet::new()));
-        let mut port = 0;
+        let mut port = port;
         for last in 2..=60 {
             let ip = format!("127.77.0.{last}");
             let listener = TcpListener::bind((ip.as_str(), port)).unwrap();

@@ -186,6 +186,14 @@ impl Spec {
         Ok(spec)
     }
 
+    /// The servers of a role that are to be there.
+    pub fn names(&self, role: &str, of: &Role) -> Vec<String> {
+        let prefix = self.prefix();
+        (1..=of.count)
+            .map(|n| format!("{prefix}{role}{n}"))
+            .collect()
+    }
+
     /// What the names of its things begin with.
     pub fn prefix(&self) -> String {
         format!("{}-", self.name)

@@ -54,13 +54,6 @@ pub fn up(spec: &Spec, have: &Have, shapes: &Shapes) -> Result<Vec<CloudStep>> {
     Ok(maker.steps)
 }
 
-/// The servers of a role that are to be there.
-pub(super) fn names(spec: &Spec, role: &str, of: &Role) -> Vec<String> {
-    (1..=of.count)
-        .map(|n| format!("{}{role}{n}", spec.prefix()))
-        .collect()
-}
-
 impl Maker<'_> {
     fn make(&mut self, key: &str, thing: Thing) -> Ref {
         let owner = self.owner.clone();
@@ -265,7 +258,7 @@ impl Maker<'_> {
         let (mut newcomers, mut after) = (Vec::new(), Vec::new());
         for (role, of) in &spec.server {
             let group = self.server_group(role, of)?;
-            for name in names(spec, role, of) {
+            for name in spec.names(role, of) {
                 let there = self.have.servers.iter().find(|s| s.name == name).cloned();
                 let short = name.trim_start_matches(&spec.prefix()).to_owned();
                 let server = match &there {
@@ -465,7 +458,7 @@ impl Maker<'_> {
         let wanted: Vec<String> = spec
             .server
             .iter()
-            .flat_map(|(role, of)| names(spec, role, of))
+            .flat_map(|(role, of)| spec.names(role, of))
             .collect();
         let mut extra: Vec<&Server> = self
             .have
