@@ -84,7 +84,7 @@ pub struct Pin {
     /// A master that was launched, by name or id: its key is the one that its console proved
     #[arg(long, value_name = "SERVER", conflicts_with = "to_config")]
     server: Option<String>,
-    /// A user-data template: printed with its <MASTER> and <FINGER> filled in
+    /// A user-data template: printed with its `<MASTER>` and `<FINGER>` filled in
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
     #[command(flatten)]

@@ -94,7 +94,7 @@ fn stacks(world: &mut World, call: &Call, rest: &[&str]) -> Outcome {
                     "resource_status": "INIT_COMPLETE", "properties": template.resource(name)["properties"]}))
                 .collect();
             let body = json!({"stack": {"stack_name": call.body["stack_name"], "parameters": shown(&template),
-                "resources": resources, "stack_status": "INIT_COMPLETE", "description": template.body()["description"]}});
+                "resources": resources, "description": template.body()["description"]}});
             Ok(Answer::json(200, body))
         }
         (method, [word]) => {
@@ -259,10 +259,12 @@ fn one(world: &mut World, call: &Call, stack: &Value, rest: &[&str]) -> Outcome 
             idle(stack)?;
             let (template, given) = updated(call, stack)?;
             engine::update(world, id, &given, &template, call.doom);
-            Ok(Answer::json(
-                202,
-                json!({"stack": {"id": id, "links": links(call, text(stack, "stack_name"), id)}}),
-            ))
+            // As Heat says it.
+            let body = json!({
+                "message": "The request is accepted for processing.<br /><br />\n\n\n",
+                "code": "202 Accepted", "title": "Accepted",
+            });
+            Ok(Answer::json(202, body))
         }
         (method, ["preview"]) if *method == Method::PUT || *method == Method::PATCH => {
             idle(stack)?;
@@ -275,6 +277,10 @@ fn one(world: &mut World, call: &Call, stack: &Value, rest: &[&str]) -> Outcome 
                     shown["resource_type"] = template.resource(&name)["type"].clone();
                 }
                 shown["stack_name"] = stack["stack_name"].clone();
+                if let Some(shown) = shown.as_object_mut() {
+                    shown
+                        .retain(|key, _| !["links", "logical_resource_id"].contains(&key.as_str()));
+                }
                 if let Some(all) = changes[kind].as_array_mut() {
                     all.push(shown);
                 }
