@@ -4,8 +4,10 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -29,16 +31,32 @@ pub struct Finished {
 impl Finished {
     /// Runs a command to its end, at most two minutes.
     pub fn run(command: &mut Command) -> Self {
+        let mut child = spawn(command.stderr(Stdio::piped()));
+        let err = read(child.stderr.take());
+        Self::wait(command, child, err)
+    }
+
+    /// The same for somebody who looks on: standard error is a terminal.
+    pub fn on_terminal(command: &mut Command) -> Self {
+        let size = Winsize {
+            ws_row: 50,
+            ws_col: 160,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let terminal = openpty(&size, None).unwrap();
+        command.env("TERM", "xterm").env_remove("NO_COLOR");
+        let child = spawn(command.stderr(Stdio::from(terminal.slave)));
+        // The last writer is gone when this end reads an error; ours goes with the command.
+        command.stderr(Stdio::null());
+        let err = read(Some(File::from(terminal.master)));
+        Self::wait(command, child, err)
+    }
+
+    fn wait(command: &Command, mut child: Child, err: JoinHandle<String>) -> Self {
         let words = format!("{command:?}");
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| panic!("cannot start {words}: {e}"));
         let pid = child.id();
         let out = read(child.stdout.take());
-        let err = read(child.stderr.take());
         let end = Instant::now() + Duration::from_secs(120);
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
@@ -69,7 +87,12 @@ impl Finished {
     }
 }
 
-fn read(stream: Option<impl std::io::Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+fn spawn(command: &mut Command) -> Child {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    child.unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"))
+}
+
+fn read(stream: Option<impl std::io::Read + Send + 'static>) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut stream) = stream {

@@ -99,8 +99,13 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
     assert_eq!(new.keys("minions"), ["a1", "a2", "a3"]);
 
     std::fs::remove_file(new.pki_dir().join("minions/a2")).unwrap();
-    let rest = bridge(&old, &[&["-y", "-o", "json"], &to_new[..]].concat());
+    // Somebody looks on at a terminal: one tree that lives, and the document beside it.
+    let rest = [&["-y", "-o", "json"], &to_new[..]].concat();
+    let rest = Finished::on_terminal(&mut command(&old, &rest));
     assert_eq!(rest.code, 0, "{rest:?}");
+    for piece in ["ETA", "├─ canary", "└─ a2: ", "a2: moved", "\u{1b}["] {
+        assert!(rest.stderr.contains(piece), "{piece}: {rest:?}");
+    }
     let rest = rest.json();
     assert_eq!(result(&rest, "a1")["result"], "there", "{rest}");
     assert_eq!(result(&rest, "a2")["result"], "moved", "{rest}");
