@@ -5,9 +5,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use harness::{Agent, Finished, Master, Release, Sandbox, until, until_some};
+use harness::{Agent, Finished, Master, Process, Release, Sandbox, until, until_some};
 use salt_wire::crypto::{OrderKey, OsRandom, PrivateKey, PublicKey};
 use salt_wire::order::Order;
 use salt_wire::order::handover::Handover;
@@ -64,6 +65,52 @@ fn metadata_service(text: &str) -> String {
     format!("http://{address}")
 }
 
+/// Shows a file over HTTPS, with a certificate that its own authority has signed.
+const WEB: &str = r"
+import datetime, http.server, ipaddress, os, ssl, sys
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+os.chdir(sys.argv[1])
+name = lambda text: x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+now = datetime.datetime.utcnow()
+def signed(subject, key, issuer, by, extension):
+    return (x509.CertificateBuilder().subject_name(name(subject)).issuer_name(name(issuer)).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(1))
+        .not_valid_after(now + datetime.timedelta(1)).add_extension(*extension).sign(by, hashes.SHA256()))
+pem = serialization.Encoding.PEM
+root, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+ca = signed('authority', root, 'authority', root, (x509.BasicConstraints(ca=True, path_length=None), True))
+address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address('127.0.0.1'))])
+server = signed('server', own, 'authority', root, (address, False))
+with open('server.pem', 'wb') as fp:
+    fp.write(server.public_bytes(pem))
+    fp.write(own.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+with open('ca.tmp', 'wb') as fp:
+    fp.write(ca.public_bytes(pem))
+httpd = http.server.HTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)
+tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+tls.load_cert_chain('server.pem')
+httpd.socket = tls.wrap_socket(httpd.socket, server_side=True)
+with open('port.tmp', 'w') as fp:
+    fp.write(str(httpd.server_port))
+os.rename('ca.tmp', 'ca.pem')
+os.rename('port.tmp', 'port')
+httpd.serve_forever()
+";
+
+/// A web server, its folder, and where it listens.
+fn web(release: Release) -> (Process, TempDir, String) {
+    let dir = TempDir::with_prefix("web-").unwrap();
+    let mut command = Command::new(release.program("python"));
+    command.args(["-c", WEB]).arg(dir.path());
+    let process = Process::start(&mut command, &dir.path().join("log"));
+    let port = until_some(60, "the web server", || {
+        fs::read_to_string(dir.path().join("port")).ok()
+    });
+    (process, dir, format!("https://127.0.0.1:{port}/order"))
+}
+
 fn config(key: &OrderKey, more: &str) -> String {
     format!(
         "keysize: 2048\nagent:\n  trust: first-use\n  dead_after: 2s\n  orphaned_after: 2s\n  order_keys: ['{}']\n  identity: {{metadata_url: ''}}\n  {more}\n",
@@ -115,6 +162,12 @@ fn the_old_master_is_dead() {
     let filed = start("filed", "identity: {metadata_url: ''}");
     let bystander = start("bystander", "identity: {metadata_url: ''}");
     let certified = start("certified", "identity: {metadata_url: ''}");
+    let (_web, page, url) = web(release);
+    // One trusts the server's authority, the other has never heard of it.
+    let from_url = format!("identity: {{metadata_url: ''}}\n  orders: {{urls: ['{url}']}}");
+    let bundle = page.path().join("ca.pem").display().to_string();
+    let trusting = start("trusting", &format!("{from_url}\nca_bundle: {bundle}"));
+    let wary = start("wary", &from_url);
     // Metadata is only looked at by an orphan, and once at boot: this one boots without a service.
     let mut meta = start("meta1", "identity: {metadata_url: ''}");
     meta.kill();
@@ -187,6 +240,17 @@ fn the_old_master_is_dead() {
     wait_end(&certified, "confirmed");
     on_only(&certified, &new);
     assert!(status(&bystander)["last"].is_null(), "it was told nothing");
+
+    let text = order(&new, "move-url", "L@trusting,wary", 4).seal(&key);
+    fs::write(page.path().join("order"), text).unwrap();
+    wait_end(&trusting, "confirmed");
+    on_only(&trusting, &new);
+    let log = || fs::read_to_string(page.path().join("log")).unwrap_or_default();
+    assert!(log().contains("GET /order"), "{}", log());
+    assert!(
+        status(&wary)["last"].is_null(),
+        "who cannot prove itself is not heard"
+    );
 
     ways.of_the_bridge(&old, &new);
     same_master_new_key(&mut new, &filed, &sleeper, &key);

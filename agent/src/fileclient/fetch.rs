@@ -171,7 +171,10 @@ impl FileClient {
             url: url.to_owned(),
             ..http::Request::default()
         };
-        let agent = http::agent(&http::Manner::default());
+        let agent = http::agent(&http::Manner {
+            bundle: self.bundle.clone(),
+            ..http::Manner::default()
+        });
         let answer = http::send(&agent, &request).map_err(told)?;
         if answer.status >= 400 {
             return Err(told(format!("HTTP {}: {}", answer.status, answer.reason())));

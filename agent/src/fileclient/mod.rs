@@ -117,6 +117,7 @@ pub struct FileClient {
     server: Arc<dyn FileServer>,
     cachedir: PathBuf,
     hash_type: String,
+    bundle: Option<String>,
     cancel: crate::host::Cancel,
     lists: Mutex<Lists>,
 }
@@ -147,6 +148,7 @@ impl FileClient {
                 .and_then(Value::as_str)
                 .unwrap_or("sha256")
                 .to_lowercase(),
+            bundle: ctx.settings.ca_bundle(),
             cancel: ctx.job.cancel.clone(),
             lists: Mutex::default(),
         }

@@ -69,8 +69,8 @@ pub fn local(root: &Path, drive: Option<&Path>, mount_at: &Path) -> Option<Insta
 pub fn metadata(url: &str) -> Option<Instance> {
     let url = url.trim_end_matches('/');
     let source = format!("{url}/{META_DATA}");
-    let mut found = of_meta_data(get(&source)?.as_bytes(), &source)?;
-    found.user_data = get_bytes(&format!("{url}/{USER_DATA}"));
+    let mut found = of_meta_data(get(&source, None)?.as_bytes(), &source)?;
+    found.user_data = get_bytes(&format!("{url}/{USER_DATA}"), None);
     Some(found)
 }
 
@@ -154,16 +154,17 @@ pub fn meta(json: &[u8]) -> Option<Map> {
     document.get("meta")?.as_map().cloned()
 }
 
-/// What an address gives, as text.
-pub fn get(url: &str) -> Option<String> {
-    String::from_utf8(get_bytes(url)?).ok()
+/// What an address gives, as text; `bundle` names certificates to trust instead of the system's.
+pub fn get(url: &str, bundle: Option<String>) -> Option<String> {
+    String::from_utf8(get_bytes(url, bundle)?).ok()
 }
 
-fn get_bytes(url: &str) -> Option<Vec<u8>> {
+fn get_bytes(url: &str, bundle: Option<String>) -> Option<Vec<u8>> {
     // The metadata service is asked directly, as every client of it does.
     let manner = Manner {
         timeout: PATIENCE,
         proxy: false,
+        bundle,
         ..Manner::default()
     };
     let request = Request {

@@ -42,11 +42,11 @@ pub fn gather(settings: &Settings) -> Vec<Found> {
     }
     if !agent.metadata_url.is_empty() {
         let url = format!("{}/{META_DATA}", agent.metadata_url.trim_end_matches('/'));
-        let text = get(&url);
+        let text = get(&url, None);
         add(url, text.and_then(|json| in_metadata(json.as_bytes())));
     }
     for url in &agent.order_urls {
-        add(url.clone(), get(url));
+        add(url.clone(), get(url, settings.ca_bundle()));
     }
     found
 }

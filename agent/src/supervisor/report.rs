@@ -50,8 +50,8 @@ pub(super) async fn tell(daemon: Arc<Daemon>) {
     let end = Instant::now() + TRY_FOR;
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     loop {
-        let (ask, text) = (report.clone(), body.clone());
-        let sent = tokio::task::spawn_blocking(move || send(&ask, &text)).await;
+        let (ask, text, bundle) = (report.clone(), body.clone(), settings.ca_bundle());
+        let sent = tokio::task::spawn_blocking(move || send(&ask, &text, bundle)).await;
         match sent {
             Ok(Ok(())) => break,
             Ok(Err(error)) if Instant::now() > end => {
@@ -148,11 +148,12 @@ fn body(report: &Report, id: &str, outcome: &Outcome) -> String {
     document.to_string()
 }
 
-fn send(report: &Report, body: &str) -> Result<(), String> {
+fn send(report: &Report, body: &str, bundle: Option<String>) -> Result<(), String> {
     // Asked directly: the address is one of the cloud that the machine runs in.
     let manner = Manner {
         timeout: PATIENCE,
         proxy: false,
+        bundle,
         ..Manner::default()
     };
     let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
@@ -244,7 +245,7 @@ mod tests {
                 String::from_utf8(bytes).unwrap()
             });
             let report = report(&format!("http://{address}/signal?sig=secret"));
-            let sent = send(&report, &body(&report, "m1", &outcome()));
+            let sent = send(&report, &body(&report, "m1", &outcome()), None);
             assert_eq!(sent.is_ok(), fine, "{sent:?}");
             assert!(!format!("{sent:?}").contains("secret"));
             let request = server.join().unwrap();

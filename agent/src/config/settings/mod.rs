@@ -357,6 +357,13 @@ impl Settings {
         })
     }
 
+    /// `ca_bundle`: the certificates that servers are proven by, instead of the system's.
+    pub fn ca_bundle(&self) -> Option<String> {
+        let file = self.opts.get("ca_bundle")?.as_str()?;
+        // As Salt does it: a file that is not there counts for nothing.
+        std::path::Path::new(file).exists().then(|| file.to_owned())
+    }
+
     /// Where the daemon's control socket is.
     pub fn control_socket(&self) -> PathBuf {
         self.agent
