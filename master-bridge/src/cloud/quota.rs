@@ -27,6 +27,18 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Counts these as taken: what comes after them has less room.
+    pub fn take(&mut self, count: u64, flavor: &Flavor) {
+        let wish = |each: u64| i64::try_from(count.saturating_mul(each)).unwrap_or(i64::MAX);
+        for (used, more) in [
+            (&mut self.total_instances_used, wish(1)),
+            (&mut self.total_cores_used, wish(flavor.vcpus)),
+            (&mut self.total_ram_used, wish(flavor.ram)),
+        ] {
+            *used = used.saturating_add(more);
+        }
+    }
+
     /// Whether this many more servers of this flavor have room; names what is short.
     pub fn allow(&self, count: u64, flavor: &Flavor) -> error::Result<()> {
         let wish = |each: u64| i64::try_from(count.saturating_mul(each)).unwrap_or(i64::MAX);
@@ -103,5 +115,8 @@ mod tests {
         let error = limits.allow(1, &flavor(2)).unwrap_err();
         assert_eq!(error.causes, ["cores: 7 of 8 are used, 2 more are needed"]);
         assert_eq!(limits.allow(2, &flavor(1)).unwrap_err().causes.len(), 2);
+        let mut limits = limits;
+        limits.take(1, &flavor(1));
+        assert_eq!(limits.allow(1, &flavor(1)).unwrap_err().causes.len(), 2);
     }
 }

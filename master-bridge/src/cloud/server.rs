@@ -176,6 +176,8 @@ impl Named for Server {
 
 /// The metadata key that names the operation which holds a server.
 pub const OP: &str = "bridge-op";
+/// The metadata key of servers that are salt-masters: the fingerprint of their key.
+pub const MASTER: &str = "bridge-master";
 /// The metadata key that names what a server is in a replacement: `blue` is the old one, `green` the new one.
 pub const ROLE: &str = "bridge-role";
 

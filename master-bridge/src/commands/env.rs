@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::output::Output;
 use crate::plan::CloudStep;
 use crate::vms::env::{Have, Shapes, Spec, down, up};
-use crate::vms::user_data::{Facts, render};
+use crate::vms::user_data::{self, Facts, render};
 
 /// The commands about environments.
 #[derive(Debug, Subcommand)]
@@ -152,7 +152,7 @@ async fn shapes(spec: &Spec, have: &Have, cloud: &Client, global: &Global) -> Re
         };
         shapes.external = Some(id);
     }
-    let (images, flavors, limits) = (
+    let (images, flavors, mut limits) = (
         cloud.images().await?,
         cloud.flavors().await?,
         cloud.limits().await?,
@@ -169,6 +169,7 @@ async fn shapes(spec: &Spec, have: &Have, cloud: &Client, global: &Global) -> Re
             .filter(|name| have.servers.iter().all(|s| s.name != *name))
             .collect();
         limits.allow(u64::try_from(new.len()).unwrap_or(u64::MAX), &flavor)?;
+        limits.take(u64::try_from(new.len()).unwrap_or(u64::MAX), &flavor);
         shapes.roles.insert(role.clone(), (image.id, flavor.id));
         for name in new {
             if let Some(other) = servers.iter().find(|s| s.name == name) {
@@ -177,6 +178,11 @@ async fn shapes(spec: &Spec, have: &Have, cloud: &Client, global: &Global) -> Re
                     other.id
                 );
                 return Err(Error::new(Kind::Refused, text).hint("rename it, or the environment"));
+            }
+            if of.master {
+                let text = user_data::master(None, None)?;
+                shapes.user_data.insert(name, text);
+                continue;
             }
             if !of.minion {
                 continue;

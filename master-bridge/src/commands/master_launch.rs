@@ -11,16 +11,13 @@ use super::boot::address;
 use super::vm_shape::Shape;
 use super::vm_work::{Rules, Wish, carry_out, plan_of, text_of};
 use crate::cli::Global;
-use crate::cloud::server::Server;
+use crate::cloud::server::{MASTER, Server};
 use crate::cloud::{Client, Selection};
 use crate::error::{Error, Kind, Result};
 use crate::output::Output;
 use crate::plan::CloudStep;
 use crate::plan::cloud::{Ref, What};
 use crate::vms::user_data;
-
-/// The metadata key of servers that are masters: the fingerprint of their key.
-pub(super) const MASTER: &str = "bridge-master";
 
 /// Arguments of `master launch`.
 #[derive(Debug, Args)]

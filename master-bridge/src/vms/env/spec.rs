@@ -95,6 +95,9 @@ pub struct Role {
     /// Whether they are minions of this master.
     #[serde(default = "yes")]
     pub minion: bool,
+    /// Whether they are salt-masters: their keys are proven through the console, as `master launch` does it.
+    #[serde(default)]
+    pub master: bool,
     /// Whether they get their highstate.
     #[serde(default = "yes")]
     pub highstate: bool,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::spec::{Role, Spec, Vip};
 use super::{ENV, Have, owner};
 use crate::cloud::Server;
-use crate::cloud::server::{NewServer, Nic, RootDisk};
+use crate::cloud::server::{MASTER, NewServer, Nic, RootDisk};
 use crate::error::{Error, Kind, Result};
 use crate::plan::CloudStep;
 use crate::plan::cloud::{Ref, What};
@@ -260,14 +260,17 @@ impl Maker<'_> {
             let group = self.server_group(role, of)?;
             for name in spec.names(role, of) {
                 let there = self.have.servers.iter().find(|s| s.name == name).cloned();
-                let short = name.trim_start_matches(&spec.prefix()).to_owned();
+                let short = name
+                    .strip_prefix(&spec.prefix())
+                    .unwrap_or(&name)
+                    .to_owned();
                 let server = match &there {
                     Some(there) => self.kept(there)?,
                     None => {
                         let port = self.port(&short, &name, of, network, vips.get(role))?;
                         let newcomer =
                             self.newcomer(&short, &name, (role, of), (port, group.clone()));
-                        newcomers.push((newcomer, of.minion));
+                        newcomers.push((newcomer, of));
                         Ref::Step(short.clone())
                     }
                 };
@@ -275,10 +278,13 @@ impl Maker<'_> {
             }
         }
         let (mut first, mut then) = (Vec::new(), Vec::new());
-        for (newcomer, is_minion) in &newcomers {
+        for (newcomer, of) in &newcomers {
             let mut steps = newcomer.steps();
-            if !is_minion {
+            if of.master || !of.minion {
                 steps.truncate(2);
+            }
+            if of.master {
+                steps.extend(proven(&newcomer.key, of.boot_within));
             }
             let rest = steps.split_off(1);
             first.extend(steps);
@@ -382,7 +388,7 @@ impl Maker<'_> {
         (port, group): (String, Option<String>),
     ) -> Newcomer {
         let mut metadata = BTreeMap::from([(ENV.to_owned(), self.spec.name.clone())]);
-        if !of.minion {
+        if of.master || !of.minion {
             metadata.insert(MINION.to_owned(), "no".to_owned());
         }
         let (image, flavor) = self.shapes.roles.get(role).cloned().unwrap_or_default();
@@ -468,7 +474,11 @@ impl Maker<'_> {
             .collect();
         extra.sort_by(|a, b| b.name.cmp(&a.name));
         for server in extra {
-            let short = server.name.trim_start_matches(&spec.prefix()).to_owned();
+            let short = server
+                .name
+                .strip_prefix(&spec.prefix())
+                .unwrap_or(&server.name)
+                .to_owned();
             for (key, gone) in belongings(self.have, server) {
                 self.steps.push(CloudStep::new(
                     &format!("{short}-{key}"),
@@ -477,6 +487,25 @@ impl Maker<'_> {
             }
         }
     }
+}
+
+/// A master's key, from its console into its server's metadata.
+fn proven(server: &str, within: u64) -> [CloudStep; 2] {
+    let proof = format!("{server}-proof");
+    let pairs = BTreeMap::from([(MASTER.to_owned(), format!("{{{proof}.fingerprint}}"))]);
+    let server = server.to_owned();
+    let key = What::MasterKey {
+        server: server.clone(),
+        within,
+    };
+    let tag = What::Tag {
+        server: Ref::Step(server.clone()),
+        pairs,
+    };
+    [
+        CloudStep::new(&proof, key),
+        CloudStep::new(&format!("{server}-tag"), tag),
+    ]
 }
 
 /// A server and what is its own: what leads to it first, what it used last.
