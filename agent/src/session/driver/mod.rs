@@ -1,5 +1,7 @@
 //! The task that lives a session: it carries out what [`step`] wants, and serves while ready.
 
+mod keys;
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -7,10 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use salt_wire::Value;
-use salt_wire::channel::handshake::{Handshake, Terms, Ticket};
+use salt_wire::channel::handshake::{Handshake, Ticket};
 use salt_wire::channel::publish::{Publications, Received, key_may_be_old};
-use salt_wire::channel::request::Requests;
-use salt_wire::crypto::{HashType, OsRandom};
 use salt_wire::error::Reason;
 use salt_wire::frame::{MAX_PUBLICATION, MAX_REPLY};
 use salt_wire::zmtp::{Heartbeat, Limits, Role};
@@ -19,8 +19,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, error, info, warn};
 
+use keys::begin;
+
 use super::backoff::random;
-use super::beside::{Answer, LOOKUP, ask_in, dead, moved, renewal};
+use super::beside::{LOOKUP, dead, moved, renewal};
 use super::client::{Live, Refusal, Renewal};
 use super::state::{Effect, Event, Pause, State, Trouble, step};
 use super::trouble::{told, trouble};
@@ -273,160 +275,6 @@ impl Driver {
         )
     }
 
-    async fn authenticate(&mut self) -> Event {
-        let Some(pool) = self.now.pool.clone() else {
-            return no_connection();
-        };
-        let handshake = match self.now.handshake.take() {
-            Some(handshake) => handshake,
-            None => match self.terms().await {
-                Ok(terms) => begin(terms),
-                Err(trouble) => return Event::Failed(trouble),
-            },
-        };
-        let (handshake, answer) = ask_in(
-            pool,
-            handshake,
-            self.options.auth_timeout,
-            self.options.policy.safemode,
-        )
-        .await;
-        self.now.handshake = Some(handshake);
-        self.judge(answer).await
-    }
-
-    async fn terms(&self) -> Result<Terms, Trouble> {
-        let credentials = self.credentials.clone();
-        match tokio::task::spawn_blocking(move || credentials.terms()).await {
-            Ok(terms) => terms,
-            Err(error) => Err(Trouble {
-                reason: Reason::MasterNotTrusted,
-                detail: format!("our keys cannot be read: {error}"),
-            }),
-        }
-    }
-
-    /// Asks a master that refuses our key with the other one, if there is one.
-    async fn with_the_other(&mut self, refused: Trouble) -> Answer {
-        let used = self.now.handshake.as_ref().map(|h| h.terms().key.clone());
-        let (Some(used), Some(pool)) = (used, self.now.pool.clone()) else {
-            return Answer::No(refused);
-        };
-        let credentials = self.credentials.clone();
-        let other = move || credentials.other_terms(used.public());
-        let Ok(Some(terms)) = tokio::task::spawn_blocking(other).await else {
-            return Answer::No(refused);
-        };
-        let key = terms.key.clone();
-        let options = &self.options;
-        let (handshake, answer) = ask_in(
-            pool,
-            begin(terms),
-            options.auth_timeout,
-            options.policy.safemode,
-        )
-        .await;
-        let Answer::In(ticket) = answer else {
-            return Answer::No(refused);
-        };
-        let credentials = self.credentials.clone();
-        match tokio::task::spawn_blocking(move || credentials.take_other(key.public())).await {
-            Ok(Ok(())) => {
-                self.now.handshake = Some(handshake);
-                Answer::In(ticket)
-            }
-            Ok(Err(trouble)) => Answer::No(trouble),
-            Err(_) => Answer::No(refused),
-        }
-    }
-
-    /// Takes what the master answered to `_auth`; the keys are in place afterwards, if it gave any.
-    async fn judge(&mut self, answer: Answer) -> Event {
-        let answer = match answer {
-            Answer::No(trouble) if trouble.reason == Reason::Rejected => {
-                self.with_the_other(trouble).await
-            }
-            answer => answer,
-        };
-        match answer {
-            Answer::In(ticket) => {
-                let (credentials, given) = (self.credentials.clone(), ticket.clone());
-                let stored =
-                    tokio::task::spawn_blocking(move || credentials.remember(&given)).await;
-                match stored {
-                    Ok(Ok(())) => {}
-                    Ok(Err(trouble)) => return Event::Failed(trouble),
-                    Err(error) => warn!(%error, "The master's key was not stored."),
-                }
-                match self.take_keys(*ticket) {
-                    Ok(()) => {
-                        // Who asked for these keys meanwhile has them now.
-                        drop(timeout(Duration::ZERO, self.wanted.stale.notified()).await);
-                        Event::Authenticated
-                    }
-                    Err(trouble) => Event::Failed(trouble),
-                }
-            }
-            Answer::Pending(trouble) => {
-                self.status
-                    .send_modify(|status| status.trouble = Some(trouble));
-                Event::KeyPending
-            }
-            Answer::No(trouble) => Event::Failed(trouble),
-            Answer::Distrusted(mut trouble, distrust) => {
-                trouble.detail += "; ";
-                trouble.detail += &self.credentials.advice(&distrust);
-                Event::Failed(trouble)
-            }
-            Answer::Silence(trouble) => Event::NoAnswer(trouble),
-        }
-    }
-
-    fn take_keys(&mut self, ticket: Ticket) -> Result<(), Trouble> {
-        let not_ready = |detail| Trouble {
-            reason: Reason::BadAnswer,
-            detail,
-        };
-        let Some((handshake, pool)) = self.now.handshake.as_ref().zip(self.now.pool.as_ref())
-        else {
-            return Err(not_ready("the connection is gone".to_owned()));
-        };
-        let terms = handshake.terms();
-        let keys = Requests::new(
-            &terms.id,
-            &terms.key,
-            &ticket,
-            self.options.sign,
-            &mut OsRandom,
-        )
-        .map_err(|e| not_ready(told(&e)))?;
-        match &mut self.now.publications {
-            Some(publications) => {
-                let same = |t: &Ticket| t.aes == ticket.aes && t.session == ticket.session;
-                let same = self.now.ticket.as_ref().is_some_and(same);
-                self.now.vain_renewal = same.then(Instant::now);
-                publications.renew(&ticket);
-            }
-            None => {
-                let rules = self.options.signatures.clone();
-                self.now.publications = Some(Publications::new(&terms.id, &ticket, rules));
-            }
-        }
-        self.now.generation += 1;
-        self.live.send_replace(Some(Live {
-            pool: pool.clone(),
-            keys,
-            generation: self.now.generation,
-        }));
-        let fingerprint = ticket.master.fingerprint(HashType::default());
-        self.status.send_modify(|status| {
-            status.version = Some(ticket.version);
-            status.fingerprint = Some(fingerprint);
-        });
-        self.now.ticket = Some(ticket);
-        Ok(())
-    }
-
     async fn subscribe(&mut self) -> Event {
         let connected = self.now.peer.zip(self.now.ticket.as_ref());
         let Some(((peer, ticket), publications)) = connected.zip(self.now.publications.as_ref())
@@ -606,13 +454,6 @@ impl Driver {
             .vain_renewal
             .is_none_or(|at| at.elapsed() > RENEWAL_REST)
     }
-}
-
-/// A handshake whose key has what the first request needs: it is made while the master thinks.
-fn begin(terms: Terms) -> Handshake {
-    let key = terms.key.clone();
-    tokio::task::spawn_blocking(move || key.tok(&mut OsRandom).is_ok());
-    Handshake::new(terms, &mut OsRandom)
 }
 
 fn no_connection() -> Event {
