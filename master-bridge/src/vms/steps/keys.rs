@@ -188,7 +188,50 @@ pub(super) async fn sweep(world: &mut World<'_>, server: Option<&str>) -> Result
         let keys = of(world, &minion).await?;
         tidy(world, &keys, &finger).await?;
     }
+    match server {
+        Some(server) => keep_old(world, server).await,
+        None => Ok(()),
+    }
+}
+
+/// The old key is back for good: while the new server lived, its agent may have come between deleting and restoring.
+async fn keep_old(world: &mut World<'_>, server: &str) -> Result<()> {
+    for (minion, pem) in set_aside_for(world, server) {
+        let key = public(&pem)?;
+        let keys = of(world, &minion).await?;
+        if !holds(
+            &keys,
+            &key.fingerprint(HashType::Sha256),
+            KeyState::Accepted,
+        ) {
+            let back = Key {
+                id: minion,
+                state: KeyState::Accepted,
+                key: Some(key),
+            };
+            world.salt()?.install_key(&back).await?;
+        }
+    }
     Ok(())
+}
+
+/// The minions of a step's server for which another key was set aside, each with that key.
+fn set_aside_for(world: &World<'_>, server: &str) -> Vec<(String, String)> {
+    let steps = &world.plan.steps;
+    let of = |announced: &str| {
+        let step = steps.iter().find(|s| s.key == announced);
+        step.is_some_and(|s| matches!(&s.what, What::Announced { server: of, .. } if of == server))
+    };
+    let aside = steps.iter().filter_map(|step| match &step.what {
+        What::Accept {
+            minion,
+            announced,
+            aside: Some(pem),
+            ..
+        } if of(announced) => Some((minion.clone(), pem.clone())),
+        _ => None,
+    });
+    aside.collect()
 }
 
 /// Whose key, and which.
