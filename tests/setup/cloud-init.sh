@@ -16,7 +16,8 @@ rm -rf "$dir"
 mkdir -p "$dir"
 # In memory: an overlay cannot write to another overlay, which a build machine's own files often are.
 work=$(mktemp -d)
-trap 'umount "$work/root" 2>/dev/null; umount "$work" 2>/dev/null; rmdir "$work"' EXIT
+# What is not mounted any more must not end the shell in its own clean-up.
+trap 'umount "$work/root" 2>/dev/null || true; umount "$work" 2>/dev/null || true; rmdir "$work"' EXIT
 mount -t tmpfs -o size=2g tmpfs "$work"
 mkdir "$work/upper" "$work/work" "$work/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$work/upper,workdir=$work/work" "$work/root"
