@@ -87,8 +87,8 @@ test-userlands: dist ## Run the static program in Ubuntu 18.04 (or Debian's olde
 .PHONY: test-vm
 test-vm: dist $(VENVS)/3008.3/.ready ## Boot a true VM from an image with the agent in it, bake that, boot its clones
 	tests/setup/vm.sh $(CACHE)/vm
-	$(CARGO) build --release --quiet --package harness --package master-bridge --bin vm --bin master-bridge
-	target/release/vm $(CACHE)/vm target/dist/salt-agent_*.deb
+	$(CARGO) build --quiet --workspace --bins
+	target/debug/vm $(CACHE)/vm target/dist/salt-agent_*.deb
 
 .PHONY: dist
 dist: packages $(TOOLS)/cargo-deb $(TOOLS)/cargo-generate-rpm ## Build packages and the static program, with checksums, in target/dist
