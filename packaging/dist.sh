@@ -71,9 +71,9 @@ cargo metadata --format-version 1 --locked --filter-platform "$native" |
 	cd agent
 	for variant in "" compat; do
 		cargo deb --quiet --no-build --target "$native" ${variant:+--variant "$variant"} --output "$dist/"
-		cargo generate-rpm --target "$native" ${variant:+--variant "$variant"} \
-			--source-date "$SOURCE_DATE_EPOCH" --output "$dist/"
 	done
+	# The one with Salt's names is a .deb alone: cargo-generate-rpm follows its links, which lead into a system.
+	cargo generate-rpm --target "$native" --target-dir "$dist/.." --source-date "$SOURCE_DATE_EPOCH" --output "$dist/"
 )
 rm -rf "$dist/man" "$dist/completions"
 (cd "$dist" && sha256sum -- * >SHA256SUMS)

@@ -40,7 +40,11 @@ fn main() {
         )
         .start();
     let (image, added) = disk::image(&files, &package, work.path());
-    let minion = disk::used(&Release::V3008.program("salt-minion").with_file_name("../lib"));
+    let minion = disk::used(
+        &Release::V3008
+            .program("salt-minion")
+            .with_file_name("../lib"),
+    );
     println!(
         "the agent adds {:.1} MB to an image; Salt from PyPI for a salt-minion, without its Python: {:.1} MB",
         added as f64 / 1e6,
