@@ -93,6 +93,8 @@ fn doctor_says_what_the_master_says(release: Release) {
         let mut other = Agent::start(id, &address, "");
         master.accept(id);
         other.wait_ready();
+        // It counts for the master when it has its pillar, and answers when it has.
+        assert_eq!(master.salt(&[id, "test.ping"])[id], true);
         other
     });
     expect(&agent, "auth", "master-full", 75);
