@@ -7,10 +7,11 @@ use salt_wire::load::AuthAnswer;
 
 /// An agent of these masters, all at once, that trusts their one key and loses no time.
 fn agent_of(masters: &[(&str, FakeMaster)], more: &str) -> Agent {
+    // Longer than a connection may take: of two deadlines at the same moment either gives its word.
     let addresses: Vec<_> = masters.iter().map(|(_, m)| m.address.to_string()).collect();
     let config = format!(
         "master_finger: '{}'\nkeysize: 2048\nauth_timeout: 1\nauth_tries: 1\nrejected_retry: true\nrecon_default: 200\n\
-         recon_max: 800\nreturn_retry_timer: 1\nreturn_retry_timer_max: 1\nreturn_retry_tries: 1\nagent: {{dead_after: 5s}}\n{more}",
+         recon_max: 800\nreturn_retry_timer: 1\nreturn_retry_timer_max: 1\nreturn_retry_tries: 1\nagent: {{dead_after: 8s}}\n{more}",
         FakeMaster::finger()
     );
     let mut agent = Agent::prepare("besieged", &format!("[{}]", addresses.join(", ")), &config);
