@@ -53,15 +53,10 @@ impl Pair {
         self.store.rotation()
     }
 
-    /// Changes the files; who reads the pair meanwhile waits until it is whole again.
-    pub fn change<T>(
-        &self,
-        change: impl FnOnce(&Store) -> Result<T, KeyError>,
-    ) -> Result<T, KeyError> {
-        let mut known = self.lock();
-        let changed = change(&self.store);
-        *known = None;
-        changed
+    /// Ends a rotation: the key in use stays, what is beside it goes.
+    pub fn conclude(&self) -> Result<(), KeyError> {
+        let _whole = self.lock();
+        self.store.conclude()
     }
 
     /// Another key of ours than this one: the one in use by now, or in the middle of a rotation the one beside it.
@@ -74,18 +69,19 @@ impl Pair {
         Ok(self.store.rotation()?.other().cloned())
     }
 
-    /// A master took this key: it is ours from now on. The one in use stays beside it, if this is the next one.
-    fn take_other(&self, taken: &PublicKey) -> Result<(), KeyError> {
-        if self.key()?.public() == taken {
-            return Ok(());
+    /// Puts this key of ours into use, which a master takes: the next one with the one before beside it, or the last
+    /// one again. False if it is in use already: several sessions and an order may find out at the same time.
+    pub fn take(&self, taken: &PublicKey) -> Result<bool, KeyError> {
+        let mut known = self.lock();
+        if self.read(&mut known)?.public() == taken {
+            return Ok(false);
         }
-        self.change(|store| match store.rotation()?.next {
-            Some(_) => store.switch(),
-            None => store.switch_back(),
-        })?;
-        let fingerprint = taken.fingerprint(HashType::default());
-        info!(%fingerprint, "The master has accepted our other key: it is in use now.");
-        Ok(())
+        *known = None;
+        match self.store.rotation()?.next {
+            Some(_) => self.store.switch()?,
+            None => self.store.switch_back()?,
+        }
+        Ok(true)
     }
 
     fn read(&self, known: &mut Option<Arc<PrivateKey>>) -> Result<Arc<PrivateKey>, KeyError> {
@@ -128,7 +124,11 @@ impl session::Credentials for Credentials {
     }
 
     fn take_other(&self, taken: &PublicKey) -> Result<(), Trouble> {
-        self.pair.take_other(taken).map_err(|e| unusable(&e))
+        if self.pair.take(taken).map_err(|e| unusable(&e))? {
+            let fingerprint = taken.fingerprint(HashType::default());
+            info!(%fingerprint, "The master has accepted our other key: it is in use now.");
+        }
+        Ok(())
     }
 
     fn remember(&self, ticket: &Ticket) -> Result<(), Trouble> {
@@ -188,5 +188,37 @@ fn unusable(error: &dyn std::error::Error) -> Trouble {
     Trouble {
         reason: Reason::KeysUnusable,
         detail: told(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use salt_wire::map;
+
+    use super::*;
+
+    /// An order to switch and a session that was refused find out at the same time.
+    #[test]
+    fn a_key_is_taken_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let opts =
+            map! { "pki_dir" => dir.path().join("pki").to_str().unwrap(), "keysize" => 2048 };
+        let pair = Pair::of(&Settings::from_overrides(dir.path(), "m1", opts).unwrap());
+        let first = pair.key().unwrap();
+        let next = pair.stage().unwrap();
+        assert_eq!(
+            pair.other_than(first.public()).unwrap().unwrap().public(),
+            next.public()
+        );
+
+        assert!(pair.take(next.public()).unwrap());
+        assert!(!pair.take(next.public()).unwrap());
+        assert_eq!(pair.key().unwrap().public(), next.public());
+        assert_eq!(pair.rotation().unwrap().state(), "switched");
+
+        assert!(pair.take(first.public()).unwrap());
+        assert!(!pair.take(first.public()).unwrap());
+        assert_eq!(pair.rotation().unwrap().state(), "steady");
+        assert!(pair.other_than(first.public()).unwrap().is_none());
     }
 }

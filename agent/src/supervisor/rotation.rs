@@ -5,7 +5,6 @@
 //! session that is refused with one of the two asks with the other.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use salt_wire::channel::handshake::{Terms, Ticket};
 use salt_wire::channel::trust::Distrust;
@@ -18,9 +17,9 @@ use tracing::info;
 use super::Daemon;
 use super::credentials::Credentials;
 use super::crew::Crew;
+use super::remaster::now;
 use super::visit::reach;
 use crate::context::Error;
-use crate::keys::Store;
 use crate::session::{self, Options, Trouble};
 
 /// How long the present key's word for the next one counts.
@@ -81,7 +80,7 @@ impl Rotation<'_> {
             id: self.daemon.settings().id.parse().map_err(told)?,
             old: present.public().clone(),
             new: next.public().clone(),
-            not_after: now() + WORD,
+            not_after: now() / 1000 + WORD,
         };
         let mut answer = self.status()?;
         answer.insert(
@@ -94,19 +93,20 @@ impl Rotation<'_> {
     /// Puts the next key into use, if every master that we are with lets it in.
     fn switch(&self) -> Result<Map, String> {
         self.at_rest()?;
-        let Some(next) = self.files()?.next else {
-            return Err("no key is staged".to_owned());
-        };
-        self.let_in(&next)?;
-        self.daemon.pair.change(Store::switch).map_err(told)?;
-        self.taken("The next key is in use.");
+        let files = self.files()?;
+        match (files.next, files.last) {
+            (Some(next), _) => self.take(&next, "The next key is in use.")?,
+            // A session that was refused found out before us that the master holds the next one.
+            (None, Some(_)) => {}
+            (None, None) => return Err("no key is staged".to_owned()),
+        }
         self.status()
     }
 
     /// Forgets the key that was used before.
     fn confirm(&self) -> Result<Map, String> {
         match self.files()?.state() {
-            "switched" => self.daemon.pair.change(Store::conclude).map_err(told)?,
+            "switched" => self.daemon.pair.conclude().map_err(told)?,
             "staged" => return Err("the staged key is not in use yet: switch first".to_owned()),
             _ => return Err("no rotation is under way".to_owned()),
         }
@@ -118,12 +118,10 @@ impl Rotation<'_> {
     fn cancel(&self) -> Result<Map, String> {
         let files = self.files()?;
         match (files.next, files.last) {
-            (Some(_), _) => self.daemon.pair.change(Store::conclude).map_err(told)?,
+            (Some(_), _) => self.daemon.pair.conclude().map_err(told)?,
             (None, Some(last)) => {
                 self.at_rest()?;
-                self.let_in(&last)?;
-                self.daemon.pair.change(Store::switch_back).map_err(told)?;
-                self.taken("The key before is in use again.");
+                self.take(&last, "The key before is in use again.")?;
             }
             (None, None) => return Err("no rotation is under way".to_owned()),
         }
@@ -157,12 +155,16 @@ impl Rotation<'_> {
         }
     }
 
-    /// The sessions ask for keys with our new one, and go on.
-    fn taken(&self, words: &str) {
-        info!("{words}");
+    /// Puts the other key into use; the sessions ask for keys with it, and go on.
+    fn take(&self, other: &Arc<PrivateKey>, words: &str) -> Result<(), String> {
+        self.let_in(other)?;
+        if self.daemon.pair.take(other.public()).map_err(told)? {
+            info!("{words}");
+        }
         for (_, link) in self.daemon.links.all() {
             link.client.renew();
         }
+        Ok(())
     }
 
     /// Asks every master that we are with whether it lets this key in.
@@ -217,11 +219,6 @@ impl session::Credentials for With {
     fn advice(&self, distrust: &Distrust) -> String {
         self.own.advice(distrust)
     }
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |d| d.as_secs())
 }
 
 fn told(error: impl std::error::Error) -> String {
