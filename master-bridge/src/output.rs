@@ -54,6 +54,15 @@ impl Output {
         }
     }
 
+    /// The same; for people, these words instead when there is nothing to show.
+    pub fn list(&self, none: &str, heading: &[&str], rows: &[Vec<String>]) {
+        if rows.is_empty() {
+            self.say(none);
+        } else {
+            self.table(heading, rows);
+        }
+    }
+
     /// A line of data, such as a minion's return; nothing with JSON.
     pub fn data(&self, text: &str) {
         if !self.is_json() {

@@ -7,6 +7,7 @@
 )]
 
 mod page;
+mod project;
 mod world;
 
 use harness::Finished;

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::env;
-use super::fs::rewrite;
+use super::fs::{remove_if_there, rewrite};
 use super::program::{Programs, Said};
 use crate::python::strerror;
 
@@ -122,10 +122,7 @@ pub fn set(programs: &Programs<'_>, zone: &str) -> io::Result<std::result::Resul
 /// Puts the link in place in one step: at no moment is the machine without a zone.
 fn link(file: &Path) -> io::Result<()> {
     let temporary = format!("{LOCALTIME}.{}.tmp", std::process::id());
-    match fs::remove_file(&temporary) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
+    remove_if_there(Path::new(&temporary))?;
     symlink(file, &temporary)?;
     fs::rename(&temporary, LOCALTIME)
 }

@@ -17,6 +17,7 @@ use salt_wire::crypto::{PrivateKey, PublicKey};
 
 use super::store::write_error;
 use super::{KeyError, Store};
+use crate::host::fs::remove_if_there;
 
 /// Where a rotation stands.
 #[derive(Debug, Clone, Default)]
@@ -131,10 +132,7 @@ impl Store {
 }
 
 fn forget(path: &std::path::Path) -> Result<(), KeyError> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(write_error(path, e)),
-        _ => Ok(()),
-    }
+    remove_if_there(path).map_err(|e| write_error(path, e))
 }
 
 #[cfg(test)]

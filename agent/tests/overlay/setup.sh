@@ -111,9 +111,9 @@ look() {
     for file in /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/keyrings/*; do
         [ ! -f "$file" ] || { echo "$file" && cat "$file"; }
     done
-    find /srv/work /srv/way /srv/empty -path '*/.git' -prune -o -path '/srv/work/g6' -prune -o -printf '%p %m %U:%G %l\n' 2>/dev/null | sort || true
-    cat /srv/work/data.* /srv/work/decoded /srv/behind/file /srv/dirty/file 2>/dev/null || true
-    for dir in /srv/work/g* /srv/behind /srv/dirty; do
+    find /srv/tree /srv/way /srv/empty -path '*/.git' -prune -o -path '/srv/tree/g6' -prune -o -printf '%p %m %U:%G %l\n' 2>/dev/null | sort || true
+    cat /srv/tree/data.* /srv/tree/decoded /srv/behind/file /srv/dirty/file 2>/dev/null || true
+    for dir in /srv/tree/g* /srv/behind /srv/dirty; do
         [ ! -d "$dir" ] || git -C "$dir" rev-parse HEAD --abbrev-ref HEAD 2>&1 || true
     done
     for file in passwd group gshadow; do
@@ -132,5 +132,5 @@ look() {
     cat /var/lib/parity/*.log 2>/dev/null || true
     ls /etc/rc2.d | grep parity || true
     echo "== files"
-    find /srv/work -printf '%P %m %U:%G %l\n' 2>/dev/null | sort || true
+    find /srv/tree -printf '%P %m %U:%G %l\n' 2>/dev/null | sort || true
 }

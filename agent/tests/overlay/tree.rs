@@ -53,17 +53,17 @@ primary: {group.absent: [{name: parity-old}]}
     (
         "files",
         "
-dir: {file.directory: [{name: /srv/work/d}, {user: parity-u}, {group: parity-g}, {mode: '0750'}, {makedirs: true}]}
-file: {file.managed: [{name: /srv/work/f}, {contents: hello}, {user: parity-u}, {group: parity-g}, {mode: '4750'}]}
-link: {file.symlink: [{name: /srv/work/l}, {target: /srv/work/f}, {user: parity-u}, {group: parity-g}]}
-no owner: {file.managed: [{name: /srv/work/x}, {contents: x}, {user: parity-none}]}
-owned: {file.directory: [{name: /srv/work/d}, {user: root}, {recurse: [user]}]}
+dir: {file.directory: [{name: /srv/tree/d}, {user: parity-u}, {group: parity-g}, {mode: '0750'}, {makedirs: true}]}
+file: {file.managed: [{name: /srv/tree/f}, {contents: hello}, {user: parity-u}, {group: parity-g}, {mode: '4750'}]}
+link: {file.symlink: [{name: /srv/tree/l}, {target: /srv/tree/f}, {user: parity-u}, {group: parity-g}]}
+no owner: {file.managed: [{name: /srv/tree/x}, {contents: x}, {user: parity-none}]}
+owned: {file.directory: [{name: /srv/tree/d}, {user: root}, {recurse: [user]}]}
 as user: {cmd.run: [{name: 'id -un; umask; echo $HOME'}, {runas: parity-u}, {umask: '077'}, {cwd: /}]}
 as nobody: {cmd.run: [{name: id}, {runas: parity-none}]}
-copy: {file.copy: [{name: /srv/work/c}, {source: /srv/work/f}, {user: parity-u}, {group: parity-g}]}
-preserved: {file.copy: [{name: /srv/work/p}, {source: /srv/work/f}, {preserve: true}]}
-edited: {file.append: [{name: /srv/work/f}, {text: more}]}
-absent: {file.absent: [{name: /srv/work/d}]}
+copy: {file.copy: [{name: /srv/tree/c}, {source: /srv/tree/f}, {user: parity-u}, {group: parity-g}]}
+preserved: {file.copy: [{name: /srv/tree/p}, {source: /srv/tree/f}, {preserve: true}]}
+edited: {file.append: [{name: /srv/tree/f}, {text: more}]}
+absent: {file.absent: [{name: /srv/tree/d}]}
 ",
     ),
     (
@@ -180,27 +180,27 @@ not there: {pkgrepo.absent: [{name: 'deb http://none.example/ s main'}]}
     (
         "archives",
         "
-fresh: {archive.extracted: [{name: /srv/work/a}, {source: 'salt://top.tgz'}]}
-again: {archive.extracted: [{name: /srv/work/a}, {source: 'salt://top.tgz'}]}
-local: {archive.extracted: [{name: /srv/work/b}, {source: /var/lib/parity/top.tgz}, {user: parity-olduser}, {group: parity-old}]}
-stripped: {archive.extracted: [{name: /srv/work/c}, {source: /var/lib/parity/top.tgz}, {options: '--strip-components=1'}, {enforce_toplevel: false}]}
-summed: {archive.extracted: [{name: /srv/work/e}, {source: /var/lib/parity/top.tgz}, {source_hash: 'md5=00000000000000000000000000000000'}]}
-several: {archive.extracted: [{name: /srv/work/f}, {source: /var/lib/parity/flat.tar}]}
-not several: {archive.extracted: [{name: /srv/work/f}, {source: /var/lib/parity/flat.tar}, {enforce_toplevel: false}]}
+fresh: {archive.extracted: [{name: /srv/tree/a}, {source: 'salt://top.tgz'}]}
+again: {archive.extracted: [{name: /srv/tree/a}, {source: 'salt://top.tgz'}]}
+local: {archive.extracted: [{name: /srv/tree/b}, {source: /var/lib/parity/top.tgz}, {user: parity-olduser}, {group: parity-old}]}
+stripped: {archive.extracted: [{name: /srv/tree/c}, {source: /var/lib/parity/top.tgz}, {options: '--strip-components=1'}, {enforce_toplevel: false}]}
+summed: {archive.extracted: [{name: /srv/tree/e}, {source: /var/lib/parity/top.tgz}, {source_hash: 'md5=00000000000000000000000000000000'}]}
+several: {archive.extracted: [{name: /srv/tree/f}, {source: /var/lib/parity/flat.tar}]}
+not several: {archive.extracted: [{name: /srv/tree/f}, {source: /var/lib/parity/flat.tar}, {enforce_toplevel: false}]}
 in the way: {archive.extracted: [{name: /srv/way}, {source: /var/lib/parity/top.tgz}]}
-there: {archive.extracted: [{name: /srv/work/h}, {source: /var/lib/parity/top.tgz}, {if_missing: /etc/passwd}]}
-none: {archive.extracted: [{name: /srv/work/i}, {source: /var/lib/parity/none.tgz}]}
-unknown: {archive.extracted: [{name: /srv/work/j}, {source: /etc/passwd}]}
-no user: {archive.extracted: [{name: /srv/work/k}, {source: /var/lib/parity/top.tgz}, {user: parity-none}]}
+there: {archive.extracted: [{name: /srv/tree/h}, {source: /var/lib/parity/top.tgz}, {if_missing: /etc/passwd}]}
+none: {archive.extracted: [{name: /srv/tree/i}, {source: /var/lib/parity/none.tgz}]}
+unknown: {archive.extracted: [{name: /srv/tree/j}, {source: /etc/passwd}]}
+no user: {archive.extracted: [{name: /srv/tree/k}, {source: /var/lib/parity/top.tgz}, {user: parity-none}]}
 cached: {file.cached: [{name: 'salt://top.tgz'}]}
 not cached: {file.not_cached: [{name: 'salt://crontab'}]}
-data: {file.serialize: [{name: /srv/work/data.json}, {dataset: {b: [1, two], a: {c: null}}}, {serializer: json}]}
-yaml: {file.serialize: [{name: /srv/work/data.yaml}, {dataset: {b: [1, two], a: {c: null}}}]}
-merged: {file.serialize: [{name: /srv/work/data.yaml}, {dataset: {a: {d: 1}, e: x}}, {merge_if_exists: true}]}
-decoded: {file.decode: [{name: /srv/work/decoded}, {encoded_data: aGVsbG8=}]}
-tidied: {file.tidied: [{name: /srv/work/a/top}, {matches: ['.*txt']}]}
+data: {file.serialize: [{name: /srv/tree/data.json}, {dataset: {b: [1, two], a: {c: null}}}, {serializer: json}]}
+yaml: {file.serialize: [{name: /srv/tree/data.yaml}, {dataset: {b: [1, two], a: {c: null}}}]}
+merged: {file.serialize: [{name: /srv/tree/data.yaml}, {dataset: {a: {d: 1}, e: x}}, {merge_if_exists: true}]}
+decoded: {file.decode: [{name: /srv/tree/decoded}, {encoded_data: aGVsbG8=}]}
+tidied: {file.tidied: [{name: /srv/tree/a/top}, {matches: ['.*txt']}]}
 pruned: {file.pruned: [{name: /srv/empty}, {recurse: true}]}
-not pruned: {file.pruned: [{name: /srv/work}]}
+not pruned: {file.pruned: [{name: /srv/tree}]}
 grain gone: {grains.absent: [{name: parity-none}]}
 grain exists: {grains.exists: [{name: os}]}
 ",
@@ -208,17 +208,17 @@ grain exists: {grains.exists: [{name: os}]}
     (
         "repositories",
         "
-fresh: {git.latest: [{name: /srv/git}, {target: /srv/work/g1}]}
-branch: {git.latest: [{name: /srv/git}, {target: /srv/work/g2}, {rev: other}, {branch: other}]}
-tag: {git.latest: [{name: /srv/git}, {target: /srv/work/g3}, {rev: v1}]}
+fresh: {git.latest: [{name: /srv/git}, {target: /srv/tree/g1}]}
+branch: {git.latest: [{name: /srv/git}, {target: /srv/tree/g2}, {rev: other}, {branch: other}]}
+tag: {git.latest: [{name: /srv/git}, {target: /srv/tree/g3}, {rev: v1}]}
 behind: {git.latest: [{name: /srv/git}, {target: /srv/behind}, {rev: main}]}
 dirty: {git.latest: [{name: /srv/git}, {target: /srv/dirty}, {rev: main}]}
 forced: {git.latest: [{name: /srv/git}, {target: /srv/dirty}, {rev: main}, {force_reset: true}]}
-no rev: {git.latest: [{name: /srv/git}, {target: /srv/work/g4}, {rev: none}]}
-no remote: {git.latest: [{name: /srv/none}, {target: /srv/work/g5}]}
+no rev: {git.latest: [{name: /srv/git}, {target: /srv/tree/g4}, {rev: none}]}
+no remote: {git.latest: [{name: /srv/none}, {target: /srv/tree/g5}]}
 occupied: {git.latest: [{name: /srv/git}, {target: /etc}]}
-bare: {git.latest: [{name: /srv/git}, {target: /srv/work/g6}, {bare: true}]}
-cloned: {git.cloned: [{name: /srv/git}, {target: /srv/work/g7}, {branch: other}]}
+bare: {git.latest: [{name: /srv/git}, {target: /srv/tree/g6}, {bare: true}]}
+cloned: {git.cloned: [{name: /srv/git}, {target: /srv/tree/g7}, {branch: other}]}
 configured: {git.config_set: [{name: user.name}, {value: Some One}, {repo: /srv/behind}]}
 ",
     ),

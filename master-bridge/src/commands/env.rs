@@ -249,11 +249,11 @@ async fn show(one: &One, output: &Output) -> Result<ExitCode> {
         .iter()
         .map(|row| json!({"kind": row[0], "name": row[1], "about": row[2], "id": row[3]}))
         .collect();
-    if rows.is_empty() {
-        output.say(&format!("of {} nothing is there", spec.name));
-    } else {
-        output.table(&["kind", "name", "about", "id"], &rows);
-    }
+    output.list(
+        &format!("of {} nothing is there", spec.name),
+        &["kind", "name", "about", "id"],
+        &rows,
+    );
     output.document(&json!({"environment": spec.name, "things": things}));
     Ok(ExitCode::SUCCESS)
 }

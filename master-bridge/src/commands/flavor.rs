@@ -48,11 +48,11 @@ impl Flavors {
                 row
             })
             .collect();
-        if rows.is_empty() {
-            output.say(&format!("no such flavors in {}", cloud.name()));
-        } else {
-            output.table(&["name", "vcpus", "ram", "disk", "ephemeral", "id"], &rows);
-        }
+        output.list(
+            &format!("no such flavors in {}", cloud.name()),
+            &["name", "vcpus", "ram", "disk", "ephemeral", "id"],
+            &rows,
+        );
         output.document(&json!({"flavors": flavors}));
         Ok(ExitCode::SUCCESS)
     }

@@ -124,22 +124,19 @@ async fn list(args: &List, output: &Output) -> Result<ExitCode> {
             ]
         })
         .collect();
-    if rows.is_empty() {
-        output.say(&format!("no such images in {}", cloud.name()));
-    } else {
-        output.table(
-            &[
-                "name",
-                "status",
-                "size",
-                "visibility",
-                "family",
-                "created",
-                "id",
-            ],
-            &rows,
-        );
-    }
+    output.list(
+        &format!("no such images in {}", cloud.name()),
+        &[
+            "name",
+            "status",
+            "size",
+            "visibility",
+            "family",
+            "created",
+            "id",
+        ],
+        &rows,
+    );
     output.document(&json!({"images": images}));
     Ok(ExitCode::SUCCESS)
 }

@@ -107,11 +107,11 @@ async fn list(args: &List, output: &Output) -> Result<ExitCode> {
         .iter()
         .map(|k| vec![k.name.clone(), k.fingerprint.clone()])
         .collect();
-    if rows.is_empty() {
-        output.say(&format!("no keypairs in {}", cloud.name()));
-    } else {
-        output.table(&["name", "fingerprint"], &rows);
-    }
+    output.list(
+        &format!("no keypairs in {}", cloud.name()),
+        &["name", "fingerprint"],
+        &rows,
+    );
     output.document(&json!({"cloud": cloud.name(), "keypairs": all}));
     Ok(ExitCode::SUCCESS)
 }

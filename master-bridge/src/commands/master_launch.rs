@@ -148,14 +148,14 @@ pub(super) async fn list(args: &List, output: &Output) -> Result<ExitCode> {
             ]
         })
         .collect();
-    if rows.is_empty() {
-        output.say(&format!(
+    output.list(
+        &format!(
             "no masters in {} that were launched from here",
             cloud.name()
-        ));
-    } else {
-        output.table(&["name", "status", "address", "fingerprint", "id"], &rows);
-    }
+        ),
+        &["name", "status", "address", "fingerprint", "id"],
+        &rows,
+    );
     let all = masters.iter().map(|(server, finger)| {
         json!({"id": server.id, "name": server.name, "status": server.status, "address": reached(server), "fingerprint": finger})
     });

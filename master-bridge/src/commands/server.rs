@@ -160,24 +160,21 @@ async fn list(args: &List, global: &Global, output: &Output) -> Result<ExitCode>
             },
         }));
     }
-    if rows.is_empty() {
-        output.say(&format!("no servers in {}", cloud.name()));
-    } else {
-        output.table(
-            &[
-                "name",
-                "status",
-                "addresses",
-                "flavor",
-                "image",
-                "key",
-                "answers",
-                "master",
-                "id",
-            ],
-            &rows,
-        );
-    }
+    output.list(
+        &format!("no servers in {}", cloud.name()),
+        &[
+            "name",
+            "status",
+            "addresses",
+            "flavor",
+            "image",
+            "key",
+            "answers",
+            "master",
+            "id",
+        ],
+        &rows,
+    );
     output.document(&json!({"cloud": cloud.name(), "servers": documents}));
     Ok(ExitCode::SUCCESS)
 }

@@ -200,11 +200,11 @@ async fn list(args: &List, output: &Output) -> Result<ExitCode> {
             ]
         })
         .collect();
-    if rows.is_empty() {
-        output.say(&format!("no stacks in {}", cloud.name()));
-    } else {
-        output.table(&["name", "status", "created", "updated", "id"], &rows);
-    }
+    output.list(
+        &format!("no stacks in {}", cloud.name()),
+        &["name", "status", "created", "updated", "id"],
+        &rows,
+    );
     output.document(&json!({"cloud": cloud.name(), "stacks": stacks}));
     Ok(ExitCode::SUCCESS)
 }
@@ -580,11 +580,11 @@ async fn preview(args: &Preview, output: &Output) -> Result<ExitCode> {
         .iter()
         .map(|c| vec![c.what.clone(), c.name.clone(), c.kind.clone()])
         .collect();
-    if rows.is_empty() {
-        output.say("nothing would change");
-    } else {
-        output.table(&["change", "resource", "type"], &rows);
-    }
+    output.list(
+        "nothing would change",
+        &["change", "resource", "type"],
+        &rows,
+    );
     output.document(&json!({"stack": args.stack, "is_new": !known, "changes": changes}));
     Ok(ExitCode::SUCCESS)
 }

@@ -191,11 +191,11 @@ async fn list(args: &List, output: &Output) -> Result<ExitCode> {
             ]
         })
         .collect();
-    if rows.is_empty() {
-        output.say(&format!("no volumes in {}", cloud.name()));
-    } else {
-        output.table(&["name", "status", "gib", "attached to", "id"], &rows);
-    }
+    output.list(
+        &format!("no volumes in {}", cloud.name()),
+        &["name", "status", "gib", "attached to", "id"],
+        &rows,
+    );
     output.document(&json!({"cloud": cloud.name(), "volumes": all}));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! A sandbox without a master, and the bridge.
+//! A sandbox, and the bridge that works on it.
 
 #![allow(dead_code, reason = "each suite uses its part")]
 
@@ -12,12 +12,20 @@ use tempfile::TempDir;
 pub(crate) struct Project {
     pub(crate) sandbox: Sandbox,
     pub(crate) home: TempDir,
+    /// What each command is told besides.
+    more: Vec<String>,
 }
 
 impl Project {
     pub(crate) fn start() -> Self {
+        Self::with(&[], Vec::new())
+    }
+
+    /// In a sandbox that is started so, with commands that are told more.
+    pub(crate) fn with(sandbox: &[&str], more: Vec<String>) -> Self {
+        // The VMs are agents of this build.
         bin("salt-agent");
-        let sandbox = Sandbox::start(&[]);
+        let sandbox = Sandbox::start(sandbox);
         // Whoever looks at security groups has one.
         sandbox
             .login("demo")
@@ -26,6 +34,7 @@ impl Project {
         Self {
             sandbox,
             home: TempDir::new().unwrap(),
+            more,
         }
     }
 
@@ -45,6 +54,7 @@ impl Project {
             .arg("--journal")
             .arg(self.home.path().join("journal"))
             .arg("-y")
+            .args(&self.more)
             .args(args);
         command
     }

@@ -3,21 +3,30 @@
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Deref;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use harness::{Finished, Master, RELEASES, Sandbox, bin, until};
+use harness::{Finished, Master, RELEASES, until};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use crate::project::Project;
 
 /// All that a test works on.
 pub(crate) struct World {
     pub(crate) master: Master,
-    pub(crate) sandbox: Sandbox,
+    project: Project,
     /// How the VMs reach the master.
     pub(crate) address: String,
-    pub(crate) home: TempDir,
+}
+
+impl Deref for World {
+    type Target = Project;
+
+    fn deref(&self) -> &Project {
+        &self.project
+    }
 }
 
 /// The step of this key in an operation's report.
@@ -34,51 +43,19 @@ impl World {
         if !release.is_installed() {
             return None;
         }
-        // The VMs are agents of this build.
-        bin("salt-agent");
         let master = Master::of(release)
             .file("srv/salt/top.sls", "base: {'*': [app]}\n")
             .file("srv/salt/app.sls", "here:\n  test.nop: []\n")
             .start();
         let program = release.program("salt-master");
-        let sandbox = Sandbox::start(&["--salt-master", program.to_str().unwrap()]);
-        // Whoever looks at security groups has one.
-        sandbox
-            .login("demo")
-            .get("network", "/security-groups")
-            .is(200);
+        let config = master.config_dir().display().to_string();
+        let more = ["-c", &config, "-t", "2", "--gather-timeout", "1"].map(str::to_owned);
+        let sandbox = ["--salt-master", program.to_str().unwrap()];
         Some(Self {
             address: master.address.to_string(),
+            project: Project::with(&sandbox, more.into()),
             master,
-            sandbox,
-            home: TempDir::new().unwrap(),
         })
-    }
-
-    pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.table(&["-o", "json"]);
-        command.args(args);
-        command
-    }
-
-    /// Prints for people.
-    pub(crate) fn table(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_master-bridge"));
-        command
-            .env("HOME", self.home.path())
-            .env("OS_CLIENT_CONFIG_FILE", self.sandbox.clouds())
-            .env("OS_CLOUD", "sandbox")
-            .arg("-c")
-            .arg(self.master.config_dir())
-            .arg("--journal")
-            .arg(self.home.path().join("journal"))
-            .args(["-y", "-t", "2", "--gather-timeout", "1"])
-            .args(args);
-        command
-    }
-
-    pub(crate) fn bridge(&self, args: &[&str]) -> Finished {
-        Finished::run(&mut self.command(args))
     }
 
     pub(crate) fn boot_command(&self, name: &str, more: &[&str]) -> Command {

@@ -78,6 +78,16 @@ pub(super) fn ask(
     })
 }
 
+/// The id of what a resource's properties name as `kind`, or as Heat named it before.
+fn named(world: &World, caller: &Caller, of: &Value, kind: &str) -> Result<String, Refusal> {
+    found(
+        world,
+        caller,
+        kind,
+        either(of, &[kind, &format!("{kind}_id")]),
+    )
+}
+
 /// The id that a name or an id means.
 pub(super) fn found(
     world: &World,
@@ -193,18 +203,8 @@ pub(super) fn create(world: &mut World, caller: &Caller, new: &New<'_>) -> Resul
             return Ok(format!("{server}:{volume}"));
         }
         "OS::Neutron::RouterInterface" => {
-            let router = found(
-                world,
-                caller,
-                "router",
-                either(of, &["router", "router_id"]),
-            )?;
-            let subnet = found(
-                world,
-                caller,
-                "subnet",
-                either(of, &["subnet", "subnet_id"]),
-            )?;
+            let router = named(world, caller, of, "router")?;
+            let subnet = named(world, caller, of, "subnet")?;
             let path = ["v2.0", "routers", &router, "add_router_interface"];
             ask(
                 world,
@@ -234,12 +234,7 @@ pub(super) fn create(world: &mut World, caller: &Caller, new: &New<'_>) -> Resul
             json!({"name": name}),
         ),
         "OS::Neutron::Subnet" => {
-            let network = found(
-                world,
-                caller,
-                "network",
-                either(of, &["network", "network_id"]),
-            )?;
+            let network = named(world, caller, of, "network")?;
             let mut body = copied(
                 of,
                 &[
@@ -265,12 +260,7 @@ pub(super) fn create(world: &mut World, caller: &Caller, new: &New<'_>) -> Resul
             (Service::Neutron, post("routers"), "router", body)
         }
         "OS::Neutron::Port" => {
-            let network = found(
-                world,
-                caller,
-                "network",
-                either(of, &["network", "network_id"]),
-            )?;
+            let network = named(world, caller, of, "network")?;
             let mut body = copied(of, &["allowed_address_pairs"]);
             body.insert("name".into(), name.into());
             body.insert("network_id".into(), network.into());
