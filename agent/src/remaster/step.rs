@@ -9,7 +9,7 @@ use super::state::{Cause, Journey, Mark, Millis, Outcome, Stage, State};
 
 /// The longest and the shortest that a new master may take to authenticate us or to say why not; between
 /// them an order's `wait` decides.
-const TRIAL: (Millis, Millis) = (10_000, 120_000);
+const TRIAL: (Millis, Millis) = (30_000, 120_000);
 /// How long pillar and round trip may take.
 const VERIFY: Millis = 60_000;
 /// And a highstate with `test=True` besides.

@@ -29,6 +29,8 @@ use crate::transport::{Error, Link, Pool, Port};
 
 /// For one look at one port.
 const REACH: Duration = Duration::from_secs(5);
+/// For an answer, which a master that has much to do gives late.
+const ANSWER: Duration = Duration::from_secs(20);
 /// For a whole highstate with `test=True`.
 const TEST_RUN: Duration = Duration::from_mins(15);
 
@@ -452,7 +454,7 @@ impl Aim<'_> {
         let mut last = Unproven::Unsigned;
         for algo in [SigAlgo::Pkcs1v15Sha224, SigAlgo::Pkcs1v15Sha1] {
             let (proof, frame) = KeyProof::new(algo, &mut OsRandom);
-            let reply = self.pool(peer).request(&frame, REACH).await;
+            let reply = self.pool(peer).request(&frame, ANSWER).await;
             match proof.judge(&reply.map_err(|e| failed(&e))?, key) {
                 Ok(()) => return Ok(key.fingerprint(HashType::default()).to_string()),
                 Err(Unproven::Algorithm) => last = Unproven::Algorithm,

@@ -51,6 +51,12 @@ const TELL: Patience = Patience {
     timeout: Duration::from_secs(5),
     tries: 1,
 };
+/// A new master to which a whole wave has come answers late, and that is not no answer: the machine's own deadline
+/// for the round trip comes after this.
+const ROUND_TRIP: Patience = Patience {
+    timeout: Duration::from_secs(25),
+    tries: 2,
+};
 
 /// Reads the journal; a damaged one is put aside, and the configured master stays in charge.
 pub(super) fn machine(settings: &Settings) -> Machine {
@@ -517,7 +523,7 @@ async fn verified(looks: &Looks, order: &Order) -> Result<(), Cause> {
             tag: format!("salt/remaster/{}/verifying", looks.daemon.settings().id),
             data: map! {"order" => order.id.as_str()}.into(),
         };
-        let answer = link.client.request(event.to_map(None), TELL).await;
+        let answer = link.client.request(event.to_map(None), ROUND_TRIP).await;
         answer.map_err(|e| Cause::new("no-round-trip", e.to_string()))?;
     }
     Ok(())
