@@ -1,4 +1,5 @@
-//! Salt's minion protocol: bytes and meaning, without sockets, clock or files.
+//! Salt's minion protocol: bytes and meaning, without sockets, clock or files; only `transport`, behind the feature
+//! `tokio`, moves the bytes.
 //!
 //! A caller hands in received bytes, the time and a source of randomness; what comes back are bytes to
 //! send and typed events. See each folder for its part.
@@ -45,6 +46,8 @@ pub mod frame;
 pub mod ids;
 pub mod load;
 pub mod order;
+#[cfg(feature = "tokio")]
+pub mod transport;
 pub mod value;
 pub mod zmtp;
 

@@ -1,10 +1,14 @@
 //! One clear request: a REQ socket of its own, so that a late answer can never meet the next question.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use salt_wire::transport::{BoxFuture, Dial, Link, Port, Stream};
+use salt_wire::zmtp::{Limits, Role};
 use salt_wire::{Map, Value, map};
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
-use zeromq::{ReqSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
 
 use crate::error::{Error, Kind, Result};
 
@@ -17,25 +21,36 @@ pub(super) async fn request(address: &str, load: Map, within: Duration) -> Resul
             "see that salt-master runs here, and that interface and ret_port are as configured",
         )
     };
-    let message = map! {"enc" => "clear", "load" => load, "version" => 3};
-    let mut socket = ReqSocket::new();
-    timeout(CONNECT, socket.connect(&format!("tcp://{address}")))
+    let message = Value::Map(map! {"enc" => "clear", "load" => load, "version" => 3}).to_msgpack();
+    let peer = timeout(CONNECT, lookup_host(address))
         .await
-        .map_err(|_| unreachable("cannot be connected in time"))?
+        .map_err(|_| unreachable("has a name that does not resolve in time"))?
+        .map_err(|e| unreachable("has a name that does not resolve").because(&e))?
+        .next()
+        .ok_or_else(|| unreachable("has a name without an address"))?;
+    let mut link = Link::connect(&Tcp, peer, Role::Req, Limits::default(), None, CONNECT)
+        .await
         .map_err(|e| unreachable("cannot be connected").because(&e))?;
-    let exchange = async {
-        socket
-            .send(ZmqMessage::from(Value::Map(message).to_msgpack()))
-            .await?;
-        socket.recv().await
-    };
-    let answer = timeout(within, exchange)
+    // The link's patience is for silence; ours is for the whole answer.
+    let answer = timeout(within, link.request(&message, within))
         .await
         .map_err(|_| unreachable(&format!("did not answer within {} s", within.as_secs())))?
         .map_err(|e| unreachable("did not answer").because(&e))?;
-    let bytes = answer.into_vec().pop().unwrap_or_default();
-    Value::from_msgpack(&bytes)
+    Value::from_msgpack(&answer)
         .map_err(|e| unreachable("answered with something else than Salt's").because(&e))
+}
+
+/// Opens streams to the master on this host.
+struct Tcp;
+
+impl Dial for Tcp {
+    fn dial(&self, to: SocketAddr, _: Port) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect(to).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
 }
 
 /// The failure in an answer, whichever of Salt's shapes it has.
@@ -77,7 +92,34 @@ pub(super) fn failure(answer: &Value) -> Option<Error> {
 
 #[cfg(test)]
 mod tests {
+    use salt_wire::transport::memory;
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
+
+    /// A stock master pings its peers every ten seconds, also one that waits for an answer.
+    #[tokio::test]
+    async fn a_master_that_pings_while_it_works_is_waited_for() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let master = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(&memory::hello("ROUTER")).await.unwrap();
+            memory::next_request(&mut stream).await.unwrap();
+            stream.write_all(b"\x04\x07\x04PING\0\0").await.unwrap();
+            stream
+                .write_all(&memory::reply(&Value::from("done").to_msgpack()))
+                .await
+                .unwrap();
+            stream
+        });
+        let load = map! {"cmd" => "ping"};
+        let answer = request(&address, load, Duration::from_secs(10))
+            .await
+            .unwrap();
+        assert_eq!(answer, Value::from("done"));
+        drop(master.await.unwrap());
+    }
 
     #[test]
     fn all_shapes_of_failure_are_seen() {

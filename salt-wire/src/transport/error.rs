@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use salt_wire::zmtp;
+use crate::zmtp;
 
 /// A fault between us and a master.
 #[derive(Debug, thiserror::Error)]

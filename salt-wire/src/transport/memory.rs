@@ -1,20 +1,26 @@
 //! Streams in memory, for tests: each one that is opened hands its other end to the test.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed unwrap in a test is a failed test"
+)]
+
 use std::io;
 use std::net::SocketAddr;
 
-use salt_wire::zmtp::frame::{Decoder, Frame, Room, encode_command, encode_part};
-use salt_wire::zmtp::greeting;
-use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 
 use super::{BoxFuture, Dial, Port, Stream};
+use crate::zmtp::frame::{Decoder, Frame, Room, encode_command, encode_part};
+use crate::zmtp::greeting;
 
 /// Opens streams whose other ends come out of the receiver that [`Memory::new`] gives.
-pub(crate) struct Memory(mpsc::UnboundedSender<(Port, DuplexStream)>);
+pub struct Memory(mpsc::UnboundedSender<(Port, DuplexStream)>);
 
 impl Memory {
-    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<(Port, DuplexStream)>) {
+    /// A way to connect, and the other ends of what was connected, in order.
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<(Port, DuplexStream)>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self(sender), receiver)
     }
@@ -33,7 +39,7 @@ impl Dial for Memory {
 }
 
 /// Greeting and READY of a peer of this type.
-pub(crate) fn hello(socket_type: &str) -> Vec<u8> {
+pub fn hello(socket_type: &str) -> Vec<u8> {
     let mut bytes = greeting::ours().to_vec();
     let mut body = b"\x05READY\x0bSocket-Type".to_vec();
     body.extend((socket_type.len() as u32).to_be_bytes());
@@ -43,7 +49,7 @@ pub(crate) fn hello(socket_type: &str) -> Vec<u8> {
 }
 
 /// A reply as a ROUTER sends it.
-pub(crate) fn reply(body: &[u8]) -> Vec<u8> {
+pub fn reply(body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode_part(b"", true, &mut bytes);
     encode_part(body, false, &mut bytes);
@@ -51,12 +57,12 @@ pub(crate) fn reply(body: &[u8]) -> Vec<u8> {
 }
 
 /// Reads up to the next request and gives its body; skips a greeting and a READY before it.
-pub(crate) async fn request_body(peer: &mut DuplexStream) -> Vec<u8> {
+pub async fn request_body(peer: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     next_request(peer).await.unwrap()
 }
 
 /// The same; `None` when the other end is closed.
-pub(crate) async fn next_request(peer: &mut DuplexStream) -> Option<Vec<u8>> {
+pub async fn next_request(peer: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let room = Room {
         command: 4096,
         part: u64::MAX,

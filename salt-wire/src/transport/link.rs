@@ -1,13 +1,13 @@
-//! A ZeroMQ connection: `salt_wire::zmtp` on a byte stream.
+//! A ZeroMQ connection: [`crate::zmtp`] on a byte stream.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use salt_wire::zmtp::{Connection, Event, Heartbeat, Limits, Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Dial, Error, Port, Stream};
+use crate::zmtp::{Connection, Event, Heartbeat, Limits, Role};
 
 /// Answers to PINGs that wait to be sent; at more of them we stop reading until the peer reads.
 const MOST_PENDING: usize = 64 << 10;
