@@ -1,7 +1,5 @@
 //! Several masters, which share one key pair as Salt wants it.
 
-use std::fs;
-
 use harness::{Agent, Master, Release};
 
 /// One release is enough: who is next is ours to decide, not the master's.
@@ -9,12 +7,10 @@ pub(crate) const RELEASE: Release = Release::V3006;
 
 pub(crate) fn pair() -> (Master, Master) {
     let first = Master::of(RELEASE).auto_accept().start();
-    let mut second = Master::of(RELEASE).auto_accept().prepare();
-    fs::create_dir_all(second.pki_dir()).unwrap();
-    for name in ["master.pem", "master.pub"] {
-        fs::copy(first.pki_dir().join(name), second.pki_dir().join(name)).unwrap();
-    }
-    second.start();
+    let second = Master::of(RELEASE)
+        .auto_accept()
+        .with_key_of(&first)
+        .start();
     (first, second)
 }
 

@@ -197,6 +197,14 @@ impl MasterBuilder {
         self
     }
 
+    /// With the key pair of another one, as masters of one list share it.
+    pub fn with_key_of(self, other: &Master) -> Self {
+        ["master.pem", "master.pub"].iter().fold(self, |new, name| {
+            let key = fs::read_to_string(other.pki_dir().join(name)).unwrap();
+            new.file(&format!("etc/salt/pki/master/{name}"), &key)
+        })
+    }
+
     /// Writes everything and starts the master.
     pub fn start(self) -> Master {
         let mut master = self.prepare();

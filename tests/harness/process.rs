@@ -28,12 +28,20 @@ pub struct Finished {
     pub stderr: String,
 }
 
+/// What a command has, unless told otherwise.
+const MINUTES: Duration = Duration::from_secs(120);
+
 impl Finished {
     /// Runs a command to its end, at most two minutes.
     pub fn run(command: &mut Command) -> Self {
+        Self::within(MINUTES, command)
+    }
+
+    /// Runs a command to its end, which comes in this time or is a failure.
+    pub fn within(limit: Duration, command: &mut Command) -> Self {
         let mut child = spawn(command.stderr(Stdio::piped()));
         let err = read(child.stderr.take());
-        Self::wait(command, child, err)
+        Self::wait(limit, command, child, err)
     }
 
     /// The same for somebody who looks on: standard error is a terminal.
@@ -50,21 +58,21 @@ impl Finished {
         // The last writer is gone when this end reads an error; ours goes with the command.
         command.stderr(Stdio::null());
         let err = read(Some(File::from(terminal.master)));
-        Self::wait(command, child, err)
+        Self::wait(MINUTES, command, child, err)
     }
 
-    fn wait(command: &Command, mut child: Child, err: JoinHandle<String>) -> Self {
+    fn wait(limit: Duration, command: &Command, mut child: Child, err: JoinHandle<String>) -> Self {
         let words = format!("{command:?}");
         let pid = child.id();
         let out = read(child.stdout.take());
-        let end = Instant::now() + Duration::from_secs(120);
+        let end = Instant::now() + limit;
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
             }
             if Instant::now() > end {
                 kill(Pid::from_raw(pid as i32), Signal::SIGKILL).ok();
-                panic!("{words} did not end in two minutes");
+                panic!("{words} did not end in {} s", limit.as_secs());
             }
             std::thread::sleep(Duration::from_millis(10));
         };

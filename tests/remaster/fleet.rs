@@ -16,14 +16,20 @@ pub(crate) fn killed(old: &Master, point: &str, args: &[&str]) {
     assert_eq!(end.code, -9, "{point} was not passed: {end:?}");
 }
 
+/// As a command, for a few minions: they answer soon or not at all.
 pub(crate) fn command(old: &Master, args: &[&str]) -> Command {
+    waiting(old, 3, args)
+}
+
+/// As a command that waits so many seconds for an answer.
+pub(crate) fn waiting(old: &Master, seconds: usize, args: &[&str]) -> Command {
     let mut command = Command::new(bin("master-bridge"));
     command
         .arg("-c")
         .arg(old.config_dir())
         .arg("--journal")
         .arg(old.dir().join("journal.sqlite"))
-        .args(["-t", "3", "--gather-timeout", "2"])
+        .args(["-t", &seconds.to_string(), "--gather-timeout", "2"])
         .args(args);
     command
 }

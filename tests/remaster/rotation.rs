@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use harness::{Agent, Client, Master, Release, until};
 use serde_json::{Value, json};
@@ -117,17 +118,73 @@ fn of(release: Release) {
     interrupted(&master, &mut agent, &second);
 }
 
+/// With several masters each session uses the key that its master holds; ours is another one when all have it.
+#[test]
+fn all_masters_must_have_the_key() {
+    let release = Release::V3008;
+    if !release.is_installed() {
+        return;
+    }
+    let one = Master::of(release).auto_accept().start();
+    let two = Master::of(release).auto_accept().with_key_of(&one).start();
+    let mut agent = Agent::start(
+        "turner",
+        &format!("[{}, {}]", one.address, two.address),
+        "agent: {trust: first-use}\nkeysize: 2048",
+    );
+    let on_both = |agent: &mut Agent| {
+        agent.wait_ready();
+        until(60, "both masters to be answered", || {
+            answers(&one, "turner") && answers(&two, "turner")
+        });
+    };
+    on_both(&mut agent);
+    let staged = rotation(&agent, "stage");
+    hold_next(&agent, &one);
+    agent.kill();
+    agent.run();
+    on_both(&mut agent);
+    let refused = agent.command("remaster", &["rotate-key", "switch"]);
+    assert!(
+        refused.stderr.contains(&two.address.to_string()),
+        "{refused:?}"
+    );
+    assert_eq!(rotation(&agent, "status")["next"], staged["next"]);
+    assert_eq!(
+        rotation(&agent, "status")["fingerprint"],
+        staged["fingerprint"]
+    );
+
+    hold_next(&agent, &two);
+    assert_eq!(rotation(&agent, "switch")["state"], "switched");
+    assert_eq!(rotation(&agent, "confirm")["state"], "steady");
+    agent.kill();
+    agent.run();
+    on_both(&mut agent);
+    assert_eq!(rotation(&agent, "status")["fingerprint"], staged["next"]);
+}
+
+/// The master holds the minion's next key from now on.
+fn hold_next(agent: &Agent, master: &Master) {
+    let folder = agent.config_dir().join("pki/minion");
+    hold(master, agent, &folder.join("remaster/next.pem"));
+}
+
+/// The master holds the public key of this private one from now on.
+fn hold(master: &Master, agent: &Agent, private: &Path) {
+    let pem = fs::read_to_string(private).unwrap();
+    let key = salt_wire::crypto::PrivateKey::from_pem(&pem).unwrap();
+    let file = master.pki_dir().join("minions").join(&agent.id);
+    fs::write(&file, key.public().wire_pem()).unwrap();
+}
+
 fn interrupted(master: &Master, agent: &mut Agent, second: &str) {
     // The bridge was killed when the master held the next key: the agent finds out by itself.
     let next = rotation(agent, "stage")["next"]
         .as_str()
         .unwrap()
         .to_owned();
-    let folder = agent.config_dir().join("pki/minion");
-    let pem = fs::read_to_string(folder.join("remaster/next.pem")).unwrap();
-    let public = salt_wire::crypto::PrivateKey::from_pem(&pem).unwrap();
-    let file = master.pki_dir().join("minions").join(&agent.id);
-    fs::write(&file, public.public().wire_pem()).unwrap();
+    hold_next(agent, master);
     agent.kill();
     agent.run();
     until(60, "the next key to be taken", || {
@@ -137,9 +194,8 @@ fn interrupted(master: &Master, agent: &mut Agent, second: &str) {
     on_only(agent, master);
 
     // Somebody puts the old key back, while a session is there: that one is used again.
-    let last = fs::read_to_string(folder.join("remaster/last.pem")).unwrap();
-    let public = salt_wire::crypto::PrivateKey::from_pem(&last).unwrap();
-    fs::write(&file, public.public().wire_pem()).unwrap();
+    let last = agent.config_dir().join("pki/minion/remaster/last.pem");
+    hold(master, agent, &last);
     until(60, "the key of before to be used", || {
         answers(master, &agent.id);
         let status = standing(agent);
@@ -152,9 +208,7 @@ fn interrupted(master: &Master, agent: &mut Agent, second: &str) {
         .as_str()
         .unwrap()
         .to_owned();
-    let pem = fs::read_to_string(folder.join("remaster/next.pem")).unwrap();
-    let public = salt_wire::crypto::PrivateKey::from_pem(&pem).unwrap();
-    fs::write(&file, public.public().wire_pem()).unwrap();
+    hold_next(agent, master);
     assert_eq!(rotation(agent, "switch")["state"], "switched");
     // A session that is refused may have switched before the order to do so arrives.
     assert_eq!(rotation(agent, "switch")["state"], "switched");
