@@ -93,6 +93,7 @@ test-vm: dist $(VENVS)/3008.3/.ready ## Boot a true VM from an image with the ag
 .PHONY: dist
 dist: packages $(TOOLS)/cargo-deb $(TOOLS)/cargo-generate-rpm ## Build packages and the static program, with checksums, in target/dist
 	tests/setup/musl.sh
+	tests/setup/rpm.sh
 	packaging/dist.sh
 
 .PHONY: reproduce

@@ -72,9 +72,17 @@ cargo metadata --format-version 1 --locked --filter-platform "$native" |
 	for variant in "" compat; do
 		cargo deb --quiet --no-build --target "$native" ${variant:+--variant "$variant"} --output "$dist/"
 	done
-	# The one with Salt's names is a .deb alone: cargo-generate-rpm follows its links, which lead into a system.
-	cargo generate-rpm --target "$native" --target-dir "$dist/.." --source-date "$SOURCE_DATE_EPOCH" --output "$dist/"
+	# Its own look at libraries: rpm's is only used where rpm is installed, and differs.
+	cargo generate-rpm --target "$native" --target-dir "$dist/.." --auto-req builtin \
+		--source-date "$SOURCE_DATE_EPOCH" --output "$dist/"
 )
+rpms=$dist/rpmbuild
+rpmbuild -bb --quiet --define "agent_version $(cargo pkgid --package salt-agent | sed 's/.*[#@]//')" \
+	--define "links $PWD/packaging/compat" --define "_topdir $rpms" --define "_rpmdir $rpms" --define "_buildhost salt-agent" \
+	--define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1" \
+	packaging/rpm/compat.spec
+mv "$rpms"/noarch/*.rpm "$dist/"
+rm -rf "$rpms"
 rm -rf "$dist/man" "$dist/completions"
 (cd "$dist" && sha256sum -- * >SHA256SUMS)
 ls -l "$dist"

@@ -37,9 +37,8 @@ pub(super) fn man(dir: Option<&Path>) -> anyhow::Result<Code> {
 
 /// The unit of the packages. The one that makes the key early is left out: the daemon makes it as well.
 pub(super) fn unit() -> anyhow::Result<Code> {
-    print::data(include_str!(
-        "../../../packaging/systemd/salt-agent.service"
-    ))?;
+    let unit = include_str!("../../../packaging/systemd/salt-agent.service");
+    print::data(&unit.replace("\nAlso=salt-agent-key.service", ""))?;
     Ok(Code::OK)
 }
 

@@ -1,6 +1,7 @@
 //! The console line: who this machine is and how its first join goes, for an operator (or the bridge) who reads
 //! the serial console through a channel that the network cannot forge: one line at each state until the first
-//! session is ready. [`salt_wire::announce`] says what it looks like.
+//! session is ready, and one with the outcome when there is more to wait for. [`salt_wire::announce`] says what it
+//! looks like.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -27,7 +28,10 @@ pub(super) async fn tell(
     loop {
         let (announcement, ready) = {
             let status = status.borrow_and_update();
-            let announcement = announcement(&settings, &pair, &status, cloned_from.clone());
+            let told = worth_telling(&status);
+            let announcement = told.and_then(|(state, reason)| {
+                announcement(&settings, &pair, state, reason, cloned_from.clone())
+            });
             (announcement, status.state.is_ready())
         };
         if let Some(line) = announcement.map(|a| a.to_string())
@@ -43,25 +47,40 @@ pub(super) async fn tell(
     }
 }
 
-/// What there is to say: of the states that an operator waits for. What lies between them is over in a moment.
-fn announcement(
-    settings: &Settings,
-    pair: &Pair,
-    status: &Status,
-    cloned_from: Option<String>,
-) -> Option<Announcement> {
+/// Tells how the first join ended, once its states have run or its time is over.
+pub(super) fn outcome(settings: &Settings, pair: &Pair, state: &str, reason: Option<&str>) {
+    let cloned_from = Binding::read(&settings.pki_dir).and_then(|binding| binding.parent());
+    if let Some(said) = announcement(settings, pair, state, reason, cloned_from) {
+        let line = said.to_string();
+        info!(target: ANNOUNCE, "{line}");
+        write(settings, &line);
+    }
+}
+
+/// The states that an operator waits for, and what keeps them. What lies between them is over in a moment.
+fn worth_telling(status: &Status) -> Option<(&'static str, Option<&'static str>)> {
     let trouble = match &status.state {
         State::Ready { .. } => None,
         State::Pending(_) | State::Lost(_) => status.trouble.as_ref(),
         State::Connecting | State::Authenticating { .. } | State::Subscribing => return None,
     };
+    Some((status.state.name(), trouble.map(|t| t.reason.code())))
+}
+
+fn announcement(
+    settings: &Settings,
+    pair: &Pair,
+    state: &str,
+    reason: Option<&str>,
+    cloned_from: Option<String>,
+) -> Option<Announcement> {
     let key = pair.known()?;
     Some(Announcement {
         id: settings.id.parse().ok()?,
         fingerprint: key.public().fingerprint(settings.crypto.hash_type),
         nonce: settings.agent.nonce.clone(),
-        state: status.state.name().to_owned(),
-        reason: trouble.map(|t| t.reason.code().to_owned()),
+        state: state.to_owned(),
+        reason: reason.map(str::to_owned),
         cloned_from,
     })
 }

@@ -1,5 +1,5 @@
-//! Tells whoever waits outside how the first join went, once for each address: a Heat wait condition, or
-//! anything else that takes a small JSON document (`agent: {report: …}`).
+//! Tells whoever waits outside how the first join went, once for each place: the console, whose log Nova gives to the
+//! server's owner; and a Heat wait condition, or anything else that takes a small JSON document (`agent: {report: …}`).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,17 +8,20 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{info, warn};
 
-use super::Daemon;
+use super::{Daemon, console};
 use crate::config::{Report, Settings};
 use crate::highstate::last::LastHighstate;
 use crate::host::http::{self, Manner, Request};
 use crate::host::{digest, fs::write_atomic};
+use crate::identity::Binding;
 use crate::session::backoff::{Backoff, random};
 
 /// For one try.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// It is tried for this long.
 const TRY_FOR: Duration = Duration::from_mins(15);
+/// For the whole first join, unless `report: {timeout: …}` says otherwise.
+const PATIENCE_OF_ALL: Duration = Duration::from_hours(1);
 /// How often it is looked whether a master is there.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -31,22 +34,71 @@ struct Outcome {
     detail: String,
 }
 
-/// Waits for the outcome and tells it.
+/// Waits for the outcome and tells it: on the console, which Nova shows to the server's owner, and to the address.
 pub(super) async fn tell(daemon: Arc<Daemon>) {
     let settings = daemon.settings();
-    let Some(report) = settings.agent.report.clone() else {
-        return;
-    };
-    let mark = mark(&settings, &report);
-    if mark.exists() {
+    let wanted = Wanted::of(&settings);
+    if wanted.is_nothing() {
         return;
     }
-    let deadline = Instant::now() + report.timeout;
-    let outcome = match timeout_at(deadline, success(&daemon, &report)).await {
+    let (at_ready, patience) = settings
+        .agent
+        .report
+        .as_ref()
+        .map_or((false, PATIENCE_OF_ALL), |r| (r.at_ready, r.timeout));
+    let deadline = Instant::now() + patience;
+    let outcome = match timeout_at(deadline, success(&daemon, at_ready)).await {
         Ok(outcome) => outcome,
         Err(_) => failure(&daemon, &settings),
     };
-    let body = body(&report, &settings.id, &outcome);
+    if let Some(mark) = &wanted.console {
+        let state = if outcome.success {
+            "succeeded"
+        } else {
+            "failed"
+        };
+        let reason = (!outcome.success).then_some(outcome.reason.as_str());
+        console::outcome(&settings, &daemon.pair, state, reason);
+        remember(mark, state);
+    }
+    if let Some((report, mark)) = &wanted.address {
+        signal(&daemon, &settings, report, mark, &outcome).await;
+    }
+}
+
+/// What is still to be told, with the file that will say that it was.
+struct Wanted {
+    console: Option<PathBuf>,
+    address: Option<(Report, PathBuf)>,
+}
+
+impl Wanted {
+    fn of(settings: &Settings) -> Self {
+        let new = |place: &str| Some(mark(settings, place)).filter(|mark| !mark.exists());
+        let agent = &settings.agent;
+        // Where nothing follows, `state=ready` was the outcome.
+        let follows = agent.report.is_some() || !settings.jobs.startup_states.is_empty();
+        let console = agent.console.as_ref().filter(|_| follows);
+        let console = console.and_then(|path| new(&path.display().to_string()));
+        let address = agent.report.clone();
+        let address = address.and_then(|report| new(&report.url).map(|mark| (report, mark)));
+        Self { console, address }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.console.is_none() && self.address.is_none()
+    }
+}
+
+/// Sends it until it is taken, for a while.
+async fn signal(
+    daemon: &Daemon,
+    settings: &Settings,
+    report: &Report,
+    mark: &Path,
+    outcome: &Outcome,
+) {
+    let body = body(report, &settings.id, outcome);
     let end = Instant::now() + TRY_FOR;
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     loop {
@@ -69,13 +121,17 @@ pub(super) async fn tell(daemon: Arc<Daemon>) {
         reason = outcome.reason,
         "The first join was reported."
     );
-    if let Err(error) = write_atomic(&mark, body.as_bytes(), 0o600) {
+    remember(mark, &body);
+}
+
+fn remember(mark: &Path, text: &str) {
+    if let Err(error) = write_atomic(mark, text.as_bytes(), 0o600) {
         warn!(file = %mark.display(), %error, "It could not be recorded that the first join was reported.");
     }
 }
 
 /// Until it is decided whether all is well.
-async fn success(daemon: &Daemon, report: &Report) -> Outcome {
+async fn success(daemon: &Daemon, at_ready: bool) -> Outcome {
     while daemon.once.ready_after().is_none() {
         sleep(TICK).await;
     }
@@ -84,7 +140,7 @@ async fn success(daemon: &Daemon, report: &Report) -> Outcome {
         reason: "ready".to_owned(),
         detail: format!("{} is ready", daemon.settings().id),
     };
-    if report.at_ready || daemon.settings().jobs.startup_states.is_empty() {
+    if at_ready || daemon.settings().jobs.startup_states.is_empty() {
         return ready;
     }
     let mut states = daemon.dispatcher.startup_states();
@@ -179,9 +235,11 @@ fn send(report: &Report, body: &str, bundle: Option<String>) -> Result<(), Strin
     Ok(())
 }
 
-/// Says that this address was told.
-fn mark(settings: &Settings, report: &Report) -> PathBuf {
-    let sum = digest::bytes(report.url.as_bytes(), "sha256").unwrap_or_default();
+/// The file that says that this place was told, by this machine: a clone has its own first join.
+fn mark(settings: &Settings, place: &str) -> PathBuf {
+    let since = Binding::read(&settings.pki_dir).map(|binding| binding.since);
+    let whose = format!("{place}\n{}", since.unwrap_or_default());
+    let sum = digest::bytes(whose.as_bytes(), "sha256").unwrap_or_default();
     let name = format!("reported-{}", sum.get(..16).unwrap_or("x"));
     Path::new(&settings.pki_dir).join(name)
 }

@@ -9,6 +9,7 @@ mod secrets;
 mod service;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
@@ -24,6 +25,9 @@ use crate::host::{Cancel, fs as host_fs};
 use crate::identity::Cache;
 use receipt::{Done, Left, Receipt, shown, word};
 use scan::{Deed, Found, Wanted, scan};
+
+/// For the disk to give free blocks back.
+const TRIM: Duration = Duration::from_mins(2);
 
 pub(super) fn run(global: &Global, args: &GeneralizeArgs) -> anyhow::Result<Code> {
     let ran = forget(global, args);
@@ -99,6 +103,9 @@ fn forget(global: &Global, args: &GeneralizeArgs) -> anyhow::Result<Code> {
     }
     if changes {
         nix::unistd::sync();
+        if tree.is_live() {
+            trim();
+        }
     }
     match args.output {
         Format::Json => print::data(&text)?,
@@ -242,6 +249,17 @@ fn tell_console(args: &GeneralizeArgs, words: &str) {
     let written = host_fs::append(path).and_then(|mut console| writeln!(console, "{line}\r"));
     if let Err(error) = written {
         print::error(&format!("{} cannot be written: {error}", path.display()));
+    }
+}
+
+/// What was removed is still on the disk below until its blocks are given back, and would be in every snapshot. A disk
+/// that cannot do that says so, and nobody has to act.
+fn trim() {
+    let mut command = Command::new(["fstrim", "/"]);
+    command.timeout = Some(TRIM);
+    let trimmed = Processes.run(&command, &Cancel::new());
+    if !trimmed.is_ok_and(|output| output.retcode == 0) {
+        tracing::debug!("The disk gives no blocks back (fstrim).");
     }
 }
 
