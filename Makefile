@@ -84,6 +84,11 @@ doc: ## Build the reference of the libraries and the man pages
 test-userlands: dist ## Run the static program in Ubuntu 18.04 (or Debian's oldest) and in the newest Debian (root)
 	tests/setup/userlands.sh $(CACHE)/userlands target/dist/salt-agent-*-static
 
+.PHONY: test-rpm
+test-rpm: dist $(VENVS)/3008.3/.ready ## Install, upgrade and remove the rpm on a machine with systemd (root)
+	$(CARGO) build --quiet --package salt-agent --package master-bridge
+	$(CARGO) test --package harness --test systemd -- --ignored an_rpm
+
 .PHONY: test-vm
 test-vm: dist $(VENVS)/3008.3/.ready ## Boot a true VM from an image with the agent in it, bake that, boot its clones
 	tests/setup/vm.sh $(CACHE)/vm

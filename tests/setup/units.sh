@@ -19,7 +19,7 @@ done
 # Exposure, ten times as systemd prints it, is never worse than it was; the unit says why it is not better. What it
 # counts differs between releases of systemd: the limit is for the one that it was measured with.
 limit=95
-score=$(systemd-analyze security --offline=true --no-pager "$PWD/packaging/systemd/salt-agent.service" |
+score=$(systemd-analyze security --offline=true --no-pager "$root/salt-agent.service" |
 	sed -n 's/.*exposure level for .*: \([0-9]*\)\.\([0-9]\).*/\1\2/p')
 echo "exposure of salt-agent.service: $score of 100 (systemd-analyze security; limit $limit)"
 if [ "$score" -gt "$limit" ] && systemd-analyze --version | grep -q '^systemd 252'; then

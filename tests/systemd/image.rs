@@ -15,7 +15,7 @@ use crate::machine::{Disk, Machine};
 use crate::{AGENT, RELEASE, packages};
 
 /// Where the line goes: a container's console is not a device that programs may open.
-const CONSOLE: &str = "/var/tmp/console";
+pub(crate) const CONSOLE: &str = "/var/tmp/console";
 
 /// What cloud-init shall do here: all that is about user-data, nothing about the network or packages.
 const CLOUD_CONFIG: &str = "\
@@ -27,7 +27,7 @@ cloud_final_modules: [scripts-per-once, scripts-per-boot, scripts-per-instance, 
 ";
 
 /// The layer with cloud-init that `make cloud-init` has made.
-fn cloud_init() -> Option<Disk> {
+pub(crate) fn cloud_init() -> Option<Disk> {
     let cache = std::env::var_os("SALT_AGENT_CACHE").map(PathBuf::from);
     let home = || Path::new(&std::env::var_os("HOME").unwrap()).join(".cache/salt-agent");
     let layer = cache.unwrap_or_else(home).join("cloud-init");
@@ -77,7 +77,7 @@ impl Signals {
 }
 
 /// The instance's data, as a cloud without a network gives it.
-fn seed(disk: &Disk, name: &str, user_data: &str) {
+pub(crate) fn seed(disk: &Disk, name: &str, user_data: &str) {
     let root = disk.root();
     let seed = root.join("var/lib/cloud/seed/nocloud");
     fs::create_dir_all(&seed).unwrap();
@@ -119,7 +119,7 @@ fn boot(disk: Disk) -> Machine {
 }
 
 /// The last line that the agent wrote to its console.
-fn said(machine: &Machine, state: &str) -> String {
+pub(crate) fn said(machine: &Machine, state: &str) -> String {
     let state = format!(" state={state}");
     until_some(90, &format!("the console to say{state}"), || {
         let text = fs::read_to_string(machine.path(CONSOLE)).unwrap_or_default();
@@ -129,7 +129,7 @@ fn said(machine: &Machine, state: &str) -> String {
 }
 
 /// Proves the key by the console and accepts it; gives its fingerprint.
-fn accept(machine: &Machine, master: &Master, name: &str) -> String {
+pub(crate) fn accept(machine: &Machine, master: &Master, name: &str) -> String {
     let line = said(machine, "pending");
     assert!(
         line.starts_with(&format!("salt-agent: id={name} ")),
@@ -255,6 +255,12 @@ fn first_boot(machine: &Machine, signals: &Signals) {
     });
     assert!(told.0.contains("x-auth-token: t0ken"), "{}", told.0);
     assert_eq!(told.1["status"], "SUCCESS", "{}", told.1);
+    // And Nova shows it.
+    let line = said(machine, "succeeded");
+    assert!(
+        line.starts_with("salt-agent: id=first ") && line.contains(" nonce=n-first "),
+        "{line}"
+    );
     let status = machine
         .run(&["salt-agent", "status", "-o", "json"])
         .success()

@@ -9,8 +9,10 @@
 )]
 
 mod image;
+mod install;
 mod machine;
 mod packages;
+mod rpm;
 
 use std::fs;
 use std::path::Path;

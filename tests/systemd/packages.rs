@@ -51,6 +51,11 @@ fn stage() -> PathBuf {
     stage
 }
 
+/// The program that was tested, as it is in a package.
+pub(crate) fn lean(package: &Path) -> PathBuf {
+    package.with_file_name("release").join("salt-agent")
+}
+
 fn package(stage: &Path, version: &str, variant: &str, file: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut command = Command::new("cargo");
@@ -116,9 +121,11 @@ fn a_job_outlives_the_upgrade_that_it_does() {
     fs::write(machine.path(edited), "# mine\n").unwrap();
 
     let mut client = Client::of(&master);
-    upgrade_by_a_job(&machine, &mut client, "new.deb");
+    let upgrade = "dpkg --force-confold --install /root/";
+    let words = "Setting up salt-agent";
+    upgrade_by_a_job(&machine, &mut client, &format!("{upgrade}new.deb"), words);
     assert_eq!(version(), "0.2.0");
-    upgrade_by_a_job(&machine, &mut client, "old.deb");
+    upgrade_by_a_job(&machine, &mut client, &format!("{upgrade}old.deb"), words);
     assert_eq!(version(), "0.1.0", "back again");
     assert_eq!(key(), before);
     assert_eq!(
@@ -151,17 +158,12 @@ fn a_job_outlives_the_upgrade_that_it_does() {
 }
 
 /// The job returns, another one beside it does, too; the process stays and its program is the new one.
-fn upgrade_by_a_job(machine: &Machine, client: &mut Client, package: &str) {
+pub(crate) fn upgrade_by_a_job(machine: &Machine, client: &mut Client, upgrade: &str, words: &str) {
     let pid = machine.property(AGENT, "MainPID");
     let sleeper = json!(["sleep 6; echo slept"]);
     let slept = client.publish("machine", "cmd.run", sleeper, 1);
-    let upgrade = json!([format!("dpkg --force-confold --install /root/{package}")]);
-    let (said, _) = client.call("machine", "cmd.run", upgrade, json!({}));
-    assert!(
-        said.as_str()
-            .is_some_and(|s| s.contains("Setting up salt-agent")),
-        "{said}"
-    );
+    let (said, _) = client.call("machine", "cmd.run", json!([upgrade]), json!({}));
+    assert!(said.as_str().is_some_and(|s| s.contains(words)), "{said}");
     until(60, "the return of the job beside it", || {
         client.returns("machine", &slept)[0] == "slept"
     });

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::Finished;
+use harness::{Finished, Release};
 
 /// Which cloud the small disk is from.
 #[derive(Debug, Clone, Copy)]
@@ -33,46 +33,91 @@ const FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The image, and how many bytes the agent added to it.
-pub(crate) fn image(files: &Path, package: &Path, work: &Path) -> (PathBuf, u64) {
-    let root = work.join("root");
+/// The files of an image before anything is added.
+pub(crate) fn unpack(files: &Path, work: &Path, name: &str) -> PathBuf {
+    let root = work.join(name);
     fs::create_dir(&root).unwrap();
     run(Command::new("tar")
         .args(["--numeric-owner", "-xf"])
         .arg(files.join("root.tar"))
         .arg("-C")
         .arg(&root));
-    let before = used(&root);
+    root
+}
+
+/// Installs the agent as whoever makes an image does; how many bytes that added.
+pub(crate) fn add_agent(root: &Path, package: &Path) -> u64 {
+    let before = used(root);
     fs::copy(package, root.join("root/agent.deb")).unwrap();
     run(Command::new("chroot")
-        .arg(&root)
+        .arg(root)
         .args(["dpkg", "--install", "/root/agent.deb"]));
     fs::remove_file(root.join("root/agent.deb")).unwrap();
-    let added = used(&root).saturating_sub(before);
+    used(root).saturating_sub(before)
+}
+
+/// Installs Salt as PyPI has it, for the image's own Python, with salt-minion's unit; how many bytes that added.
+pub(crate) fn add_minion(root: &Path, release: Release) -> u64 {
+    let (before, venv) = (used(root), release.venv());
+    // Programs and links in it name this path.
+    let place = root.join(venv.strip_prefix("/").unwrap());
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    run(Command::new("cp").arg("-a").arg(&venv).arg(&place));
+    let unit = format!(
+        "[Unit]\nAfter=network.target\n[Service]\nType=notify\nNotifyAccess=all\nKillMode=process\n\
+         ExecStart={}\n[Install]\nWantedBy=multi-user.target\n",
+        release.program("salt-minion").display()
+    );
+    fs::write(root.join("etc/systemd/system/salt-minion.service"), unit).unwrap();
+    enable(root, &["salt-minion.service"]);
+    used(root).saturating_sub(before)
+}
+
+fn enable(root: &Path, units: &[&str]) {
+    run(Command::new("chroot")
+        .arg(root)
+        .args(["systemctl", "--quiet", "enable"])
+        .args(units));
+}
+
+/// The image of such files; they are gone then.
+pub(crate) fn image(root: PathBuf, work: &Path, name: &str) -> PathBuf {
     for (path, text) in FILES {
         fs::write(root.join(path), text).unwrap();
     }
-    let units = [
+    let network = [
         "systemd-networkd.service",
         "systemd-networkd-wait-online.service",
     ];
-    run(Command::new("chroot")
-        .arg(&root)
-        .args(["systemctl", "--quiet", "enable"])
-        .args(units));
-    let raw = work.join("image.raw");
+    enable(&root, &network);
+    let raw = work.join(format!("{name}.raw"));
     run(Command::new("truncate").args(["--size", "2G"]).arg(&raw));
     run(Command::new("mke2fs")
         .args(["-q", "-t", "ext4", "-L", "root", "-m", "0", "-d"])
         .arg(&root)
         .arg(&raw));
-    let image = work.join("image.qcow2");
-    run(Command::new("qemu-img")
-        .args(["convert", "-O", "qcow2"])
-        .arg(&raw)
-        .arg(&image));
+    fs::remove_dir_all(root).unwrap();
+    let image = work.join(format!("{name}.qcow2"));
+    convert(&["-f", "raw"], &raw, &image);
     fs::remove_file(raw).unwrap();
-    (image, added)
+    image
+}
+
+/// The golden image of a disk, as it would be uploaded, and its size.
+pub(crate) fn golden(disk: &Path, work: &Path) -> (PathBuf, u64) {
+    let golden = work.join("golden.qcow2");
+    convert(&["-f", "qcow2", "-c"], disk, &golden);
+    let bytes = fs::metadata(&golden).unwrap().len();
+    (golden, bytes)
+}
+
+fn convert(how: &[&str], from: &Path, to: &Path) {
+    run(Command::new("qemu-img")
+        .arg("convert")
+        .args(how)
+        .args(["-O", "qcow2"])
+        .arg(from)
+        .arg(to));
 }
 
 /// A disk of its own on top of an image.
@@ -122,7 +167,7 @@ pub(crate) fn seed(work: &Path, name: &str, kind: Seed, user_data: &str) -> Path
 }
 
 /// The bytes of a tree on disk.
-pub(crate) fn used(root: &Path) -> u64 {
+fn used(root: &Path) -> u64 {
     let ran = Finished::run(
         Command::new("du")
             .args(["-s", "-B1", "--apparent-size"])

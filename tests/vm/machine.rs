@@ -46,8 +46,9 @@ impl Machine {
             .args([
                 "-cpu",
                 "max",
+                // Without hardware help two would mostly wait for each other.
                 "-smp",
-                "2",
+                "1",
                 "-m",
                 "512",
                 "-nodefaults",
@@ -66,7 +67,7 @@ impl Machine {
             .arg(format!("file:{}", console.display()))
             .arg("-drive")
             .arg(format!(
-                "if=none,id=d0,file={},format=qcow2,cache=unsafe",
+                "if=none,id=d0,file={},format=qcow2,cache=unsafe,discard=unmap",
                 disk.display()
             ))
             .args(["-device", "virtio-blk-pci,drive=d0"])

@@ -1,7 +1,8 @@
 //! `make test-vm`: the whole story in a true VM under QEMU, from power-on. An image with the agent in it boots by a
-//! NoCloud disk, is proven by its serial console, highstates, is generalized and switched off; two clones boot from
-//! it, one by NoCloud and one by a config drive, and have nothing in common. Says how long a first start takes, and
-//! what the agent adds to an image.
+//! NoCloud disk, is proven by its serial console, highstates, comes back with its key after a reboot, is generalized,
+//! switched off and converted; two clones boot from that, one by NoCloud and one by a config drive, and have nothing in
+//! common. Says how long a start takes, how much memory the agent has and what it adds to an image, and the same of a
+//! salt-minion in the same image.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,7 +25,9 @@ use disk::Seed;
 use machine::Machine;
 
 /// For a boot without hardware help, on a machine that does other things as well.
-const BOOT: u64 = 600;
+const BOOT: u64 = 1800;
+/// What a minion says in its log, with the moment before it.
+const READY: &str = "Minion is ready to receive requests!";
 
 fn main() {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
@@ -39,36 +42,51 @@ fn main() {
             "/etc/first-boot:\n  file.managed:\n    - contents: done\n",
         )
         .start();
-    let (image, added) = disk::image(&files, &package, work.path());
-    let minion = disk::used(
-        &Release::V3008
-            .program("salt-minion")
-            .with_file_name("../lib"),
-    );
-    println!(
-        "the agent adds {:.1} MB to an image; Salt from PyPI for a salt-minion, without its Python: {:.1} MB",
-        added as f64 / 1e6,
-        minion as f64 / 1e6
-    );
-    assert!(added < 15_000_000, "more than 15 MB");
+    let root = disk::unpack(&files, work.path(), "root");
+    let added = disk::add_agent(&root, &package);
+    println!("the agent adds {} to an image", mb(added));
+    assert!(added <= 15_000_000, "more than 15 MB");
+    let image = disk::image(root, work.path(), "image");
 
-    let vm = |name: &str, disk: &Path, seed: Seed| {
-        let data = user_data(&master, name);
-        let seed = disk::seed(work.path(), name, seed, &data);
+    let vm = |name: &str, disk: &Path, seed: Seed, data: &str| {
+        let seed = disk::seed(work.path(), name, seed, data);
         Machine::boot(name, &files, work.path(), disk, &seed, &master)
     };
-    let first = vm("first", &image, Seed::NoCloud);
+    let data = user_data(&master, "first");
+    let first = vm("first", &image, Seed::NoCloud, &data);
     let mut fingers = vec![joined(&first, &master, "first")];
     highstate(&master, "first");
+    first.wait_line(BOOT, "salt-agent: id=first ", " state=succeeded");
     println!("{}", status(&master, "first"));
+    println!("{}", order(&master, "first"));
+    let id = says(&master, "first", "cat /etc/machine-id");
+
+    // Off and on again: the same machine, and a start for which nobody waits outside.
+    master.run("salt", &["--async", "first", "system.reboot"]);
+    first.wait_end(BOOT);
+    drop(first);
+    let first = vm("first", &image, Seed::NoCloud, &data);
+    let line = first.wait_line(BOOT, "salt-agent: id=first ", " state=ready");
+    assert!(
+        line.contains(&fingers[0]) && !line.contains("cloned_from"),
+        "{line}"
+    );
+    until(BOOT, "the minion to answer", || {
+        says(&master, "first", "cat /etc/machine-id") == id
+    });
+    println!("restarted, {}", status(&master, "first"));
+    let agent = memory(&master, "first", "salt-agent run");
+
     generalize(&first, &master);
     first.wait_end(BOOT);
     drop(first);
+    let (golden, bytes) = disk::golden(&image, work.path());
+    println!("the golden image, converted and compressed: {}", mb(bytes));
 
     let clones = [("one", Seed::NoCloud), ("two", Seed::ConfigDrive)];
     let clones = clones.map(|(name, seed)| {
-        let disk = disk::clone(work.path(), &image, name);
-        (name, vm(name, &disk, seed))
+        let disk = disk::clone(work.path(), &golden, name);
+        (name, vm(name, &disk, seed, &user_data(&master, name)))
     });
     for (name, machine) in &clones {
         fingers.push(joined(machine, &master, name));
@@ -78,11 +96,60 @@ fn main() {
     let ids = clones
         .each_ref()
         .map(|(name, _)| says(&master, name, "cat /etc/machine-id"));
-    assert_ne!(ids[0], ids[1], "two machines with one machine-id");
+    assert!(
+        ids[0].len() == 32 && ids[0] != ids[1],
+        "two machines with one machine-id: {ids:?}"
+    );
+    assert!(!ids.contains(&id), "the builder's machine-id: {ids:?}");
     fingers.sort();
     fingers.dedup();
     assert_eq!(fingers.len(), 3, "two machines with one key");
     println!("three machines, three keys: all is well");
+    drop(clones);
+
+    let root = disk::unpack(&files, work.path(), "minion-root");
+    let salt = disk::add_minion(&root, Release::V3008);
+    let config = format!(
+        "master: {}\nid: minion\nmaster_finger: '{}'\nlog_level_logfile: info\n\
+         log_fmt_logfile: '%(created)f %(message)s'\nacceptance_wait_time: 1\n",
+        machine::MASTER,
+        master.finger()
+    );
+    fs::create_dir_all(root.join("etc/salt")).unwrap();
+    fs::write(root.join("etc/salt/minion"), config).unwrap();
+    let image = disk::image(root, work.path(), "minion");
+    let nobody = "#cloud-config\n{}\n";
+    // Once for its key, and once more for a start with it.
+    let minion = vm("minion", &image, Seed::NoCloud, nobody);
+    until(BOOT, "the minion's key", || {
+        master.keys("minions_pre").contains(&"minion".to_owned())
+    });
+    master.accept("minion");
+    let up = || says(&master, "minion", "cat /proc/uptime");
+    until(BOOT, "the minion to answer", || !up().is_empty());
+    master.run("salt", &["--async", "minion", "system.reboot"]);
+    minion.wait_end(BOOT);
+    drop(minion);
+    let _minion = vm("minion", &image, Seed::NoCloud, nobody);
+    until(BOOT, "the minion to answer", || !up().is_empty());
+    let look = format!("grep '{READY}' /var/log/salt/minion | tail -1; grep btime /proc/stat");
+    let said = says(&master, "minion", &look);
+    let mut numbers = said
+        .split_whitespace()
+        .filter_map(|w| w.parse::<f64>().ok());
+    let (ready, booted) = numbers.next().zip(numbers.next()).expect(&said);
+    let minion = memory(&master, "minion", "salt-minion");
+    println!(
+        "a salt-minion of the same release in the same image, whose Python is there: adds {}, {:.1} s from the \
+         kernel's start to ready, {minion} kB of memory; the agent: {}, {agent} kB",
+        mb(salt),
+        ready - booted,
+        mb(added),
+    );
+}
+
+fn mb(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 /// The template that users get.
@@ -92,7 +159,6 @@ fn user_data(master: &Master, name: &str) -> String {
         .replace("<MASTER>", machine::MASTER)
         .replace("<FINGER>", &format!("'{}'", master.finger()))
         .replace("<NONCE>", &format!("n-{name}"))
-        .replace("/dev/console", "/dev/ttyS0")
 }
 
 /// Proves the key by the serial console and accepts it; its fingerprint.
@@ -130,16 +196,50 @@ fn says(master: &Master, name: &str, command: &str) -> String {
     answer[name].as_str().unwrap_or_default().trim().to_owned()
 }
 
-/// What a user sees, with the time from the kernel's start and the memory.
+/// What a user sees: the time from the kernel's start among it.
 fn status(master: &Master, name: &str) -> String {
-    let memory = "grep VmRSS /proc/$(systemctl show -P MainPID salt-agent)/status";
     let status = says(master, name, "salt-agent status");
     let wanted = |line: &&str| line.contains("ready") || line.contains("highstate");
     let lines: Vec<&str> = status.lines().filter(wanted).collect();
+    format!("{name}: {}", lines.join("\n"))
+}
+
+/// Memory of all processes of a command line, in kB; what they share counts once.
+fn memory(master: &Master, name: &str, line: &str) -> u64 {
+    // The shell that looks is not meant.
+    let (head, tail) = line.split_at(1);
+    let look = format!(
+        "for p in $(pgrep -f '[{head}]{tail}'); do grep ^Pss: /proc/$p/smaps_rollup 2>/dev/null; done"
+    );
+    let said = says(master, name, &look);
+    let numbers = said
+        .split_whitespace()
+        .filter_map(|w| w.parse::<u64>().ok());
+    let sum = numbers.sum();
+    assert!(sum > 0, "{said}");
+    sum
+}
+
+/// The order of a first boot: the key was made while the network came up, and the agent started after both.
+fn order(master: &Master, name: &str) -> String {
+    let moment = |unit: &str, property: &str| {
+        let show = format!("systemctl show -P {property}TimestampMonotonic {unit}");
+        let said = says(master, name, &show);
+        said.parse::<u64>()
+            .unwrap_or_else(|_| panic!("{unit}: {said}"))
+            / 1000
+    };
+    let key = moment("salt-agent-key.service", "ExecMainExit");
+    let network = moment("systemd-networkd-wait-online.service", "ExecMainExit");
+    let data = moment("cloud-init.service", "ExecMainExit");
+    let agent = moment("salt-agent.service", "ExecMainStart");
+    assert!(
+        key < agent && data < agent,
+        "key {key}, user-data {data}, agent {agent}"
+    );
     format!(
-        "{name}: {}\n{}",
-        says(master, name, memory),
-        lines.join("\n")
+        "{name}: milliseconds after the kernel's start: key made {key}, network up {network}, user-data read {data}, \
+         agent started {agent}"
     )
 }
 

@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub const META_DATA: &str = "openstack/latest/meta_data.json";
 const USER_DATA: &str = "openstack/latest/user_data";
 /// Labels of a config drive and of a NoCloud disk, in the cases that are seen.
-const DRIVES: [&str; 4] = ["config-2", "CONFIG-2", "cidata", "CIDATA"];
+const CONFIG_DRIVES: [&str; 2] = ["config-2", "CONFIG-2"];
+const NOCLOUDS: [&str; 2] = ["cidata", "CIDATA"];
 /// Where a NoCloud seed lies in an image or a container.
 const SEEDS: [&str; 2] = [
     "var/lib/cloud/seed/nocloud",
@@ -38,31 +39,33 @@ pub struct Instance {
     pub user_data: Option<Vec<u8>>,
 }
 
-/// The places on the machine itself: the config drive first, then NoCloud.
+/// The places on the machine itself: the config drive first, then NoCloud, whose seed may have come with the image.
 pub fn local(root: &Path, drive: Option<&Path>, mount_at: &Path) -> Option<Instance> {
     if let Some(dir) = drive
         && let Some(found) = config_drive(dir, &dir.display().to_string())
     {
         return Some(found);
     }
-    for seed in SEEDS {
-        if let Some(found) = nocloud(&root.join(seed), seed) {
-            return Some(found);
-        }
-    }
     // Another root has no devices of its own.
-    let labels = DRIVES.iter().filter(|_| root == Path::new("/"));
-    for label in labels {
-        let device = Path::new("/dev/disk/by-label").join(label);
-        let name = device.display().to_string();
-        let read = |dir: &Path| config_drive(dir, &name).or_else(|| nocloud(dir, &name));
-        if device.exists()
-            && let Some(found) = mounted(&device, mount_at, &read)
-        {
-            return Some(found);
-        }
-    }
-    None
+    let own = root == Path::new("/");
+    let labelled = |labels: &[&str], read: &dyn Fn(&Path, &str) -> Option<Instance>| {
+        let devices = labels
+            .iter()
+            .map(|label| Path::new("/dev/disk/by-label").join(label));
+        devices
+            .filter(|device| own && device.exists())
+            .find_map(|device| {
+                let name = device.display().to_string();
+                mounted(&device, mount_at, &|dir| read(dir, &name))
+            })
+    };
+    let seeds = || {
+        let mut seeds = SEEDS.iter();
+        seeds.find_map(|seed| nocloud(&root.join(seed), seed))
+    };
+    labelled(&CONFIG_DRIVES, &config_drive)
+        .or_else(seeds)
+        .or_else(|| labelled(&NOCLOUDS, &nocloud))
 }
 
 /// The metadata service.
@@ -129,8 +132,8 @@ pub fn mounted<T>(device: &Path, at: &Path, look: &dyn Fn(&Path) -> Option<T>) -
 
 /// The devices of config drives that are there.
 pub fn config_drives() -> impl Iterator<Item = PathBuf> {
-    let labels = DRIVES.iter().filter(|label| label.ends_with("-2"));
-    labels
+    CONFIG_DRIVES
+        .iter()
         .map(|label| Path::new("/dev/disk/by-label").join(label))
         .filter(|device| device.exists())
 }
