@@ -145,3 +145,65 @@ fn what_is_wrong_is_named_and_nothing_is_written() {
             .is_ok()
     );
 }
+
+/// A metadata service that knows two paths; counts what it was asked.
+fn service() -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    use std::io::{Read, Write};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::sync::Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).unwrap();
+            let path = String::from_utf8_lossy(&request[..read]).into_owned();
+            let body = match path.split_whitespace().nth(1) {
+                Some("/openstack/latest/meta_data.json") => r#"{"uuid": "of-the-service"}"#,
+                Some("/openstack/latest/user_data") => "#cloud-config\n",
+                _ => "",
+            };
+            count.fetch_add(1, Ordering::SeqCst);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n", body.len());
+            write!(stream, "{head}Connection: close\r\n\r\n{body}").unwrap();
+        }
+    });
+    (url, asked)
+}
+
+#[test]
+fn the_network_is_asked_last_and_only_on_openstack() {
+    let (url, asked) = service();
+    let asked = || asked.load(std::sync::atomic::Ordering::SeqCst);
+    let vm = Vm::with("#cloud-config\n");
+    let mut machine = Machine::of(&vm.settings());
+    machine.root = vm.0.path().to_owned();
+    machine.metadata_url = url;
+    let drive = machine.drive.take();
+    // No cloud that would answer, as far as the firmware says.
+    assert_eq!(find(&machine), None);
+    assert_eq!(asked(), 0);
+    vm.put("sys/class/dmi/id/product_name", "OpenStack Nova\n");
+    let found = find(&machine).unwrap();
+    assert_eq!(found.id.as_deref(), Some("of-the-service"));
+    assert_eq!(found.user_data.as_deref(), Some(&b"#cloud-config\n"[..]));
+    let before = asked();
+    vm.put(
+        "var/lib/cloud/seed/nocloud/meta-data",
+        "instance-id: of-the-seed\n",
+    );
+    assert_eq!(find(&machine).unwrap().id.as_deref(), Some("of-the-seed"));
+    machine.drive = drive;
+    let found = find(&machine).unwrap();
+    assert_eq!(
+        found.source,
+        vm.0.path().join("drive").display().to_string()
+    );
+    // What cloud-init merged in this boot is more than any of them has.
+    vm.put("run/cloud-init/.instance-id", "of-this-boot\n");
+    vm.put("var/lib/cloud/instance/cloud-config.txt", "#cloud-config\n");
+    assert_eq!(find(&machine).unwrap().id.as_deref(), Some("of-this-boot"));
+    assert_eq!(asked(), before, "the machine itself knew");
+}
