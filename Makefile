@@ -90,7 +90,7 @@ test-rpm: dist $(VENVS)/3008.3/.ready ## Install, upgrade and remove the rpm on 
 	$(CARGO) test --package harness --test systemd -- --ignored an_rpm
 
 .PHONY: test-vm
-test-vm: dist $(VENVS)/3008.3/.ready ## Boot a true VM from an image with the agent in it, bake that, boot its clones
+test-vm: dist $(VENVS)/3008.3/.ready ## Boot a true VM from an image with the agent in it, bake that, boot its clones (VM_ACCEL=kvm)
 	tests/setup/vm.sh $(CACHE)/vm
 	$(CARGO) build --quiet --workspace --bins
 	target/debug/vm $(CACHE)/vm target/dist/salt-agent_*.deb
