@@ -59,14 +59,20 @@ pub(crate) fn add_agent(root: &Path, package: &Path) -> u64 {
 /// Installs Salt as PyPI has it, for the image's own Python, with salt-minion's unit; how many bytes that added.
 pub(crate) fn add_minion(root: &Path, release: Release) -> u64 {
     let (before, venv) = (used(root), release.venv());
-    // Programs and links in it name this path.
     let place = root.join(venv.strip_prefix("/").unwrap());
-    fs::create_dir_all(place.parent().unwrap()).unwrap();
-    run(Command::new("cp").arg("-a").arg(&venv).arg(&place));
+    fs::create_dir_all(place.join("bin")).unwrap();
+    run(Command::new("cp")
+        .arg("-a")
+        .arg(venv.join("lib"))
+        .arg(&place));
+    let program = release.program("salt-minion");
+    fs::copy(&program, place.join("bin/salt-minion")).unwrap();
+    // Debian's Python is of the release that the environment was made with; its own may lie anywhere.
     let unit = format!(
         "[Unit]\nAfter=network.target\n[Service]\nType=notify\nNotifyAccess=all\nKillMode=process\n\
-         ExecStart={}\n[Install]\nWantedBy=multi-user.target\n",
-        release.program("salt-minion").display()
+         Environment=PYTHONPATH={}\nExecStart=/usr/bin/python3 {}\n[Install]\nWantedBy=multi-user.target\n",
+        venv.join("lib/python3.11/site-packages").display(),
+        program.display()
     );
     fs::write(root.join("etc/systemd/system/salt-minion.service"), unit).unwrap();
     enable(root, &["salt-minion.service"]);

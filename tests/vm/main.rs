@@ -29,12 +29,26 @@ const BOOT: u64 = 1800;
 /// What a minion says in its log, with the moment before it.
 const READY: &str = "Minion is ready to receive requests!";
 
+/// Where everything lies, and who is the master.
+struct Lab {
+    files: PathBuf,
+    work: tempfile::TempDir,
+    master: Master,
+}
+
+impl Lab {
+    fn boot(&self, name: &str, disk: &Path, seed: Seed, data: &str) -> Machine {
+        let work = self.work.path();
+        let seed = disk::seed(work, name, seed, data);
+        Machine::boot(name, &self.files, work, disk, &seed, &self.master)
+    }
+}
+
 fn main() {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let (Some(files), Some(package)) = (arguments.next(), arguments.next()) else {
         panic!("vm DIR PACKAGE: the directory of tests/setup/vm.sh, and the .deb");
     };
-    let work = tempfile::tempdir().unwrap();
     let master = Master::of(Release::V3008)
         .file("srv/salt/top.sls", "base:\n  '*':\n    - first\n")
         .file(
@@ -42,59 +56,77 @@ fn main() {
             "/etc/first-boot:\n  file.managed:\n    - contents: done\n",
         )
         .start();
-    let root = disk::unpack(&files, work.path(), "root");
+    let lab = Lab {
+        files,
+        work: tempfile::tempdir().unwrap(),
+        master,
+    };
+    let work = lab.work.path();
+    let root = disk::unpack(&lab.files, work, "root");
     let added = disk::add_agent(&root, &package);
     println!("the agent adds {} to an image", mb(added));
-    let image = disk::image(root, work.path(), "image");
+    let image = disk::image(root, work, "image");
+    let memory = story(&lab, &image);
 
-    let vm = |name: &str, disk: &Path, seed: Seed, data: &str| {
-        let seed = disk::seed(work.path(), name, seed, data);
-        Machine::boot(name, &files, work.path(), disk, &seed, &master)
-    };
-    let data = user_data(&master, "first");
-    let first = vm("first", &image, Seed::NoCloud, &data);
-    let mut fingers = vec![joined(&first, &master, "first")];
-    highstate(&master, "first");
+    let root = disk::unpack(&lab.files, work, "minion-root");
+    let salt = disk::add_minion(&root, Release::V3008);
+    let (ready, of_minion) = beside(&lab, root);
+    println!(
+        "a salt-minion of the same release in the same image, whose Python is there: adds {}, {ready:.1} s from the \
+         kernel's start to ready, {of_minion} kB of memory; the agent: {}, {memory} kB",
+        mb(salt),
+        mb(added),
+    );
+    assert!(added <= 15_000_000, "the agent adds more than 15 MB");
+}
+
+/// First boot, restart, golden image, clones; gives the agent's memory.
+fn story(lab: &Lab, image: &Path) -> u64 {
+    let master = &lab.master;
+    let data = user_data(master, "first");
+    let first = lab.boot("first", image, Seed::NoCloud, &data);
+    let mut fingers = vec![joined(&first, master, "first")];
+    highstate(master, "first");
     first.wait_line(BOOT, "salt-agent: id=first ", " state=succeeded");
-    println!("{}", status(&master, "first"));
-    println!("{}", order(&master, "first"));
-    let id = says(&master, "first", "cat /etc/machine-id");
+    println!("{}", status(master, "first"));
+    println!("{}", order(master, "first"));
+    let id = says(master, "first", "cat /etc/machine-id");
 
     // Off and on again: the same machine, and a start for which nobody waits outside.
     master.run("salt", &["--async", "first", "system.reboot"]);
     first.wait_end(BOOT);
     drop(first);
-    let first = vm("first", &image, Seed::NoCloud, &data);
+    let first = lab.boot("first", image, Seed::NoCloud, &data);
     let line = first.wait_line(BOOT, "salt-agent: id=first ", " state=ready");
     assert!(
         line.contains(&fingers[0]) && !line.contains("cloned_from"),
         "{line}"
     );
     until(BOOT, "the minion to answer", || {
-        says(&master, "first", "cat /etc/machine-id") == id
+        says(master, "first", "cat /etc/machine-id") == id
     });
-    println!("restarted, {}", status(&master, "first"));
-    let agent = memory(&master, "first", "salt-agent run");
+    println!("restarted, {}", status(master, "first"));
+    let memory = memory(master, "first", "salt-agent run");
 
-    generalize(&first, &master);
+    generalize(&first, master);
     first.wait_end(BOOT);
     drop(first);
-    let (golden, bytes) = disk::golden(&image, work.path());
+    let (golden, bytes) = disk::golden(image, lab.work.path());
     println!("the golden image, converted and compressed: {}", mb(bytes));
 
     let clones = [("one", Seed::NoCloud), ("two", Seed::ConfigDrive)];
     let clones = clones.map(|(name, seed)| {
-        let disk = disk::clone(work.path(), &golden, name);
-        (name, vm(name, &disk, seed, &user_data(&master, name)))
+        let disk = disk::clone(lab.work.path(), &golden, name);
+        (name, lab.boot(name, &disk, seed, &user_data(master, name)))
     });
     for (name, machine) in &clones {
-        fingers.push(joined(machine, &master, name));
-        highstate(&master, name);
-        println!("{}", status(&master, name));
+        fingers.push(joined(machine, master, name));
+        highstate(master, name);
+        println!("{}", status(master, name));
     }
     let ids = clones
         .each_ref()
-        .map(|(name, _)| says(&master, name, "cat /etc/machine-id"));
+        .map(|(name, _)| says(master, name, "cat /etc/machine-id"));
     assert!(
         ids[0].len() == 32 && ids[0] != ids[1],
         "two machines with one machine-id: {ids:?}"
@@ -104,10 +136,12 @@ fn main() {
     fingers.dedup();
     assert_eq!(fingers.len(), 3, "two machines with one key");
     println!("three machines, three keys: all is well");
-    drop(clones);
+    memory
+}
 
-    let root = disk::unpack(&files, work.path(), "minion-root");
-    let salt = disk::add_minion(&root, Release::V3008);
+/// A salt-minion in the same image; gives the seconds from the kernel's start to ready, and its memory.
+fn beside(lab: &Lab, root: PathBuf) -> (f64, u64) {
+    let master = &lab.master;
     let config = format!(
         "master: {}\nid: minion\nmaster_finger: '{}'\nlog_level_logfile: info\n\
          log_fmt_logfile: '%(created)f %(message)s'\nacceptance_wait_time: 1\n",
@@ -116,36 +150,28 @@ fn main() {
     );
     fs::create_dir_all(root.join("etc/salt")).unwrap();
     fs::write(root.join("etc/salt/minion"), config).unwrap();
-    let image = disk::image(root, work.path(), "minion");
+    let image = disk::image(root, lab.work.path(), "minion");
     let nobody = "#cloud-config\n{}\n";
     // Once for its key, and once more for a start with it.
-    let minion = vm("minion", &image, Seed::NoCloud, nobody);
+    let minion = lab.boot("minion", &image, Seed::NoCloud, nobody);
     until(BOOT, "the minion's key", || {
         master.keys("minions_pre").contains(&"minion".to_owned())
     });
     master.accept("minion");
-    let up = || says(&master, "minion", "cat /proc/uptime");
+    let up = || says(master, "minion", "cat /proc/uptime");
     until(BOOT, "the minion to answer", || !up().is_empty());
     master.run("salt", &["--async", "minion", "system.reboot"]);
     minion.wait_end(BOOT);
     drop(minion);
-    let _minion = vm("minion", &image, Seed::NoCloud, nobody);
+    let _minion = lab.boot("minion", &image, Seed::NoCloud, nobody);
     until(BOOT, "the minion to answer", || !up().is_empty());
     let look = format!("grep '{READY}' /var/log/salt/minion | tail -1; grep btime /proc/stat");
-    let said = says(&master, "minion", &look);
+    let said = says(master, "minion", &look);
     let mut numbers = said
         .split_whitespace()
         .filter_map(|w| w.parse::<f64>().ok());
     let (ready, booted) = numbers.next().zip(numbers.next()).expect(&said);
-    let minion = memory(&master, "minion", "salt-minion");
-    println!(
-        "a salt-minion of the same release in the same image, whose Python is there: adds {}, {:.1} s from the \
-         kernel's start to ready, {minion} kB of memory; the agent: {}, {agent} kB",
-        mb(salt),
-        ready - booted,
-        mb(added),
-    );
-    assert!(added <= 15_000_000, "the agent adds more than 15 MB");
+    (ready - booted, memory(master, "minion", "salt-minion"))
 }
 
 fn mb(bytes: u64) -> String {
