@@ -31,7 +31,15 @@ fn next(package: &Path) -> PathBuf {
     let mut command = Command::new("cargo");
     command
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent"))
-        .args(["generate-rpm", "--auto-req", "builtin", "--target-dir"])
+        // Whoever packs it here is not optimised.
+        .args([
+            "generate-rpm",
+            "--auto-req",
+            "builtin",
+            "--payload-compress",
+            "none",
+        ])
+        .arg("--target-dir")
         .arg(stage)
         .args(["--set-metadata", "release = \"2\"", "--output"])
         .arg(&file);
