@@ -67,13 +67,19 @@ echo "static program: $how"
 cargo metadata --format-version 1 --locked --filter-platform "$native" |
 	python3 packaging/sbom.py "$dist/$name" "$how" >"$dist/salt-agent.cdx.json"
 
+# An rpm keeps the time of each file, and only brings later ones back to the commit's: all have that one.
+find packaging docs CHANGELOG.md LICENSE -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+stage=$dist/stage
+install -D -m 755 "target/$native/release/salt-agent" "$stage/release/salt-agent"
+touch --date="@$SOURCE_DATE_EPOCH" "$stage/release/salt-agent"
+
 (
 	cd agent
 	for variant in "" compat; do
 		cargo deb --quiet --no-build --target "$native" ${variant:+--variant "$variant"} --output "$dist/"
 	done
 	# Its own look at libraries: rpm's is only used where rpm is installed, and differs.
-	cargo generate-rpm --target "$native" --target-dir "$dist/.." --auto-req builtin \
+	cargo generate-rpm --arch "$machine" --target-dir "$stage" --auto-req builtin \
 		--source-date "$SOURCE_DATE_EPOCH" --output "$dist/"
 )
 rpms=$dist/rpmbuild
@@ -82,7 +88,7 @@ rpmbuild -bb --quiet --define "agent_version $(cargo pkgid --package salt-agent 
 	--define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1" \
 	packaging/rpm/compat.spec
 mv "$rpms"/noarch/*.rpm "$dist/"
-rm -rf "$rpms"
+rm -rf "$rpms" "$stage"
 rm -rf "$dist/man" "$dist/completions"
 (cd "$dist" && sha256sum -- * >SHA256SUMS)
 ls -l "$dist"
