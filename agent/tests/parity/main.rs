@@ -13,6 +13,8 @@
 
 mod cases;
 mod edits;
+mod engine;
+mod files;
 mod oracle;
 mod ours;
 #[path = "../../../tests/harness/venv.rs"]
@@ -76,7 +78,7 @@ fn differences(expected: &Json, got: &Json, path: &str) -> Vec<String> {
 }
 
 /// Names, kinds, modes and contents of all files that a case may have touched.
-fn files(root: &Path) -> BTreeMap<String, String> {
+fn tree_of(root: &Path) -> BTreeMap<String, String> {
     fn walk(dir: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -180,7 +182,7 @@ fn run(module: &str, cases: &[Case]) {
                     .into_iter()
                     .map(|d| format!("{module} {} call {round} {}: {d}", case.name, call.0)),
             );
-            let (expected, got) = (files(&salt), files(&agent));
+            let (expected, got) = (tree_of(&salt), tree_of(&agent));
             let names: BTreeSet<_> = expected.keys().chain(got.keys()).collect();
             for name in names {
                 let (expected, got) = (expected.get(name), got.get(name));
@@ -208,12 +210,12 @@ fn states_that_only_report() {
 
 #[test]
 fn the_engine() {
-    run("engine", cases::ENGINE);
+    run("engine", engine::ENGINE);
 }
 
 #[test]
 fn files_directories_and_links() {
-    run("file", cases::FILE);
+    run("file", files::FILE);
 }
 
 #[test]
@@ -228,7 +230,7 @@ fn runs_with_slots_and_parallel_states() {
 
 #[test]
 fn rendered_trees_and_files() {
-    run("rendered", cases::RENDERED);
+    run("rendered", files::RENDERED);
 }
 
 #[test]

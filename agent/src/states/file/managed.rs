@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use salt_wire::{Map, Value};
 
+use super::contents;
 use super::perms::{self, Wanted};
 use super::source::{self, Source};
 use super::{Done, check_user, failed, mode_bits, normal_mode, os_error, owner, path_of, saltenv};
@@ -69,7 +70,7 @@ pub(super) fn managed(ctx: &Context, run: &Run<'_>) -> Done {
         );
     }
     let replace = args.flag("replace") && (has_source || given > 0);
-    let contents = match contents(ctx, run) {
+    let contents = match contents::of(ctx, run) {
         Ok(contents) => contents,
         Err(comment) => return failed(comment),
     };
@@ -505,117 +506,4 @@ fn passable(mode: &str) -> String {
         out |= (if part == 0 { 0 } else { part | 1 }) << shift;
     }
     format!("{out:04o}")
-}
-
-/// `contents` and its kin as bytes; the error is the state's comment.
-fn contents(ctx: &Context, run: &Run<'_>) -> Result<Option<Vec<u8>>, String> {
-    let args = run.args;
-    let delimiter = args
-        .get("contents_delimiter")
-        .as_str()
-        .unwrap_or(":")
-        .to_owned();
-    let (value, id) = if !args.get("contents_pillar").is_null() {
-        let pillar = Value::Map((*ctx.facts.pillar()).clone());
-        let keys = args.get("contents_pillar");
-        let value = lookup(&pillar, keys, &delimiter)
-            .map_err(|key| format!("Pillar {key} does not exist"))?;
-        (value, format!("contents_pillar {}", python::text(keys)))
-    } else if !args.get("contents_grains").is_null() {
-        let grains = Value::Map((*ctx.facts.grains()).clone());
-        let keys = args.get("contents_grains");
-        let value = lookup(&grains, keys, &delimiter)
-            .map_err(|key| format!("Grain {key} does not exist"))?;
-        (value, format!("contents_grains {}", python::text(keys)))
-    } else if !args.get("contents").is_null() {
-        (args.get("contents").clone(), "'contents'".to_owned())
-    } else {
-        return Ok(None);
-    };
-    if !args.flag("allow_empty") && !value.is_truthy() {
-        return Err(format!(
-            "{id} value would result in empty contents. Set allow_empty to True to allow the managed file to be empty."
-        ));
-    }
-    let parts: Vec<String> = match &value {
-        Value::Bytes(bytes) => return Ok(Some(bytes.clone())),
-        Value::List(list) if list.is_empty() => {
-            return Err("Contents specified by contents/contents_pillar/contents_grains is not a string or list of strings, and is not binary data. SLS is likely malformed.".into());
-        }
-        Value::List(list) => list.iter().map(python::text).collect(),
-        other => vec![python::text(other)],
-    };
-    let mut text = String::new();
-    for part in &parts {
-        for line in split_lines(part) {
-            text += line.trim_end_matches('\n').trim_end_matches('\r');
-            text.push('\n');
-        }
-    }
-    if !args.flag("contents_newline") {
-        text.truncate(text.trim_end_matches('\n').trim_end_matches('\r').len());
-    }
-    if args.flag("template") {
-        text = source::render(ctx, run, &text, &python::text(args.get("template")), None)?;
-    }
-    let encoding = args.get("encoding");
-    match encoding.as_str().map(str::to_lowercase).as_deref() {
-        None | Some("utf-8" | "utf8") => Ok(Some(text.into_bytes())),
-        Some("ascii" | "us-ascii") if text.is_ascii() => Ok(Some(text.into_bytes())),
-        Some("latin-1" | "latin1" | "iso-8859-1") => text
-            .chars()
-            .map(|c| u8::try_from(u32::from(c)).ok())
-            .collect::<Option<Vec<u8>>>()
-            .map(Some)
-            .ok_or_else(|| "the contents cannot be encoded as latin-1".to_owned()),
-        Some(other) => Err(format!(
-            "the encoding '{other}' is not supported by this agent"
-        )),
-    }
-}
-
-/// The value under a key path, or those under several, a line each; the error is the key that is missing.
-fn lookup(data: &Value, keys: &Value, delimiter: &str) -> Result<Value, String> {
-    let one = |key: &Value| {
-        let key = python::text(key);
-        crate::targeting::traverse(data, &key, delimiter)
-            .cloned()
-            .ok_or(key)
-    };
-    match keys {
-        Value::List(list) => {
-            let mut lines = Vec::new();
-            for key in list {
-                lines.push(python::text(&one(key)?));
-            }
-            Ok(lines.join("\n").into())
-        }
-        key => one(key),
-    }
-}
-
-/// Python's `splitlines()`.
-fn split_lines(text: &str) -> Vec<&str> {
-    let ends = |c: char| {
-        matches!(
-            c,
-            '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}'
-        )
-    };
-    let mut lines = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(ends) {
-        lines.push(&rest[..at]);
-        let end = &rest[at..];
-        let width = if end.starts_with("\r\n") {
-            2
-        } else {
-            end.chars().next().map_or(1, char::len_utf8)
-        };
-        rest = &end[width..];
-    }
-    if !rest.is_empty() {
-        lines.push(rest);
-    }
-    lines
 }

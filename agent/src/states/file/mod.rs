@@ -4,6 +4,7 @@ mod absent;
 mod append;
 mod block;
 mod cached;
+mod contents;
 mod directory;
 mod edit;
 mod keyvalue;
