@@ -26,6 +26,7 @@ mod options;
 mod parser;
 pub mod python;
 mod tests;
+pub mod twister;
 mod value;
 
 pub use environment::{Environment, Loaded, Loader};

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 use super::Filter;
 use crate::error::{Error, Result};
+use crate::twister::Twister;
 use crate::value::repr::str;
 use crate::value::{Val, ops};
 
@@ -178,25 +179,15 @@ fn sample(value: &Val, size: i128, seed: Option<Val>) -> Result {
             "Sample larger than population or is negative",
         ));
     }
-    // The same seed gives the same choice; it is not Python's, whose hash of text changes with each start.
-    let mut state = match seed {
-        Some(seed) if !matches!(seed, Val::None) => {
-            let text = Sha256::digest(str(&seed)?.as_bytes());
-            Some(text[..8].iter().fold(1u64, |n, b| n << 8 | u64::from(*b)))
-        }
-        _ => None,
-    };
+    if let Some(seed) = seed.filter(|s| !matches!(s, Val::None)) {
+        // Salt seeds with the checksum of the seed.
+        let seed = hex(&Sha512::digest(str(&seed)?.as_bytes()));
+        let chosen = Twister::of_text(&seed).sample(items.len(), size);
+        let chosen: Vec<Val> = chosen.into_iter().map(|at| items[at].clone()).collect();
+        return Ok(Val::list(chosen));
+    }
     for at in 0..size {
-        let left = (items.len() - at) as u64;
-        let step = match &mut state {
-            Some(state) => {
-                *state = state
-                    .wrapping_mul(6364136223846793005)
-                    .wrapping_add(1442695040888963407);
-                (*state >> 33) % left
-            }
-            None => random_below(left)?,
-        };
+        let step = random_below((items.len() - at) as u64)?;
         items.swap(at, at + step as usize);
     }
     items.truncate(size);
