@@ -304,7 +304,7 @@ pub(super) fn verify_data(ctx: &Context, low: &mut Map) -> (Vec<String>, Option<
         return (errors, None);
     }
     let full = function(low);
-    let found = callee::find(ctx, &full);
+    let found = callee::of(ctx, low);
     match &found {
         Err(why) => {
             if let Some(sls) = low.get("__sls__") {

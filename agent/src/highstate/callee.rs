@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use salt_wire::{Map, Value};
 
-use super::low::{field, is_internal};
+use super::low::{field, function, is_internal};
 use crate::context::worker::{Kind, Spec, StateCall};
 use crate::context::{Args, Context, Error, Result, Signature};
-use crate::states::{self, Run, State};
+use crate::states::{self, Outcome, Run, State, limits};
 
 /// A state function that can be called.
 #[derive(Clone)]
@@ -17,8 +17,21 @@ pub(super) enum Callee {
     Salts(String, Arc<Spec>),
 }
 
+/// The function that a chunk asks for. One that is native, but for an argument of this chunk, is Salt's where there is a
+/// Salt.
+pub(super) fn of(ctx: &Context, low: &Map) -> std::result::Result<Callee, String> {
+    let full = function(low);
+    if limits::asked(&full, low).is_empty() || ctx.worker.ready(ctx).is_err() {
+        return find(ctx, &full);
+    }
+    match ctx.worker.find(ctx, Kind::States, &full) {
+        Ok(Ok(spec)) => Ok(Callee::Salts(full, spec)),
+        _ => find(ctx, &full),
+    }
+}
+
 /// The function of this name; else why there is none, in Salt's words.
-pub(super) fn find(ctx: &Context, full: &str) -> std::result::Result<Callee, String> {
+fn find(ctx: &Context, full: &str) -> std::result::Result<Callee, String> {
     let module = full.split('.').next().unwrap_or(full);
     let native = states::find(full);
     if let Some(native) = native
@@ -108,7 +121,7 @@ impl Callee {
     pub(super) fn call(&self, ctx: &Context, run: &Run<'_>) -> Map {
         let returned = match self {
             Self::Native(state) => {
-                (state.run)(ctx, run).map(|outcome| super::call::report(outcome, run.chunk))
+                native(ctx, state, run).map(|outcome| super::call::report(outcome, run.chunk))
             }
             Self::Salts(fun, _) => {
                 let mut kwargs = run.args.named.clone();
@@ -127,5 +140,13 @@ impl Callee {
             }
         };
         returned.unwrap_or_else(|error| super::call::failure(&error, run.chunk))
+    }
+}
+
+/// A native function, unless this call asks for what it does not do.
+fn native(ctx: &Context, state: &State, run: &Run<'_>) -> Result<Outcome> {
+    match limits::asked(state.name, run.chunk).as_slice() {
+        [] => (state.run)(ctx, run),
+        asked => Ok(Outcome::failed(limits::refusal(state.name, asked))),
     }
 }

@@ -67,7 +67,13 @@ impl<'a> Git<'a> {
         Ok(self)
     }
 
-    fn once(&self, dir: Option<&Path>, words: &[&str], key: Option<&Path>) -> Result<Said> {
+    fn once(
+        &self,
+        dir: Option<&Path>,
+        words: &[&str],
+        key: Option<&Path>,
+        merged: bool,
+    ) -> Result<Said> {
         let mut env = self.env.clone();
         if let Some(key) = key {
             let text = |p: &Path| Some(p.to_string_lossy().into_owned());
@@ -80,15 +86,21 @@ impl<'a> Git<'a> {
             env,
             user: self.account,
             timeout: Some(LIMIT),
+            merge_stderr: merged,
             ..Command::new(argv)
         })
     }
 
     /// Runs git whatever it says.
     pub fn said(&self, dir: Option<&Path>, words: &[&str]) -> Result<Said> {
+        self.heard(dir, words, false)
+    }
+
+    /// Runs git whatever it says; `merged`: its output and its complaints in one, in order.
+    pub fn heard(&self, dir: Option<&Path>, words: &[&str], merged: bool) -> Result<Said> {
         let mut last = None;
         for key in &self.identities {
-            let said = self.once(dir, words, Some(key))?;
+            let said = self.once(dir, words, Some(key), merged)?;
             if said.fine() {
                 return Ok(said);
             }
@@ -96,7 +108,7 @@ impl<'a> Git<'a> {
         }
         match last {
             Some(said) => Ok(said),
-            None => self.once(dir, words, None),
+            None => self.once(dir, words, None, merged),
         }
     }
 
@@ -205,6 +217,52 @@ impl<'a> Git<'a> {
     }
 }
 
+/// What a fetch brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// A tag that was not there.
+    Tag(String),
+    /// A branch that was not there.
+    Branch(String),
+    /// A tag that means another commit now.
+    MovedTag(String),
+    /// A branch that has moved on.
+    Moved {
+        /// Its name.
+        name: String,
+        /// Its commit before, short.
+        old: String,
+        /// Its commit now, short.
+        new: String,
+    },
+}
+
+/// What `git fetch` told on both streams.
+pub fn news(output: &str) -> Vec<News> {
+    output.lines().filter_map(news_of).collect()
+}
+
+fn news_of(line: &str) -> Option<News> {
+    let line = line.trim_start_matches(|c: char| c == '*' || c.is_whitespace());
+    let (what, rest) = match line.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => line.split_once(char::is_whitespace)?,
+    };
+    let (name, _) = rest.rsplit_once("->")?;
+    let name = name.trim().to_owned();
+    let hex = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
+    match what {
+        "new tag" => Some(News::Tag(name)),
+        "new branch" => Some(News::Branch(name)),
+        "tag update" => Some(News::MovedTag(name)),
+        _ => {
+            let (old, new) = what.split_once("..").filter(|(a, b)| hex(a) && hex(b))?;
+            let (old, new) = (old.to_owned(), new.to_owned());
+            Some(News::Moved { name, old, new })
+        }
+    }
+}
+
 /// An address with a name and password in it, if it is one of https.
 pub fn with_login(url: &str, name: Option<&str>, password: Option<&str>) -> Result<String> {
     let Some(name) = name.filter(|n| !n.is_empty()) else {
@@ -218,4 +276,23 @@ pub fn with_login(url: &str, name: Option<&str>, password: Option<&str>) -> Resu
         Some(password) => format!("https://{name}:{password}@{host}"),
         None => format!("https://{name}@{host}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_fetch_brought_is_read() {
+        let told = "From /srv/x\n * [new branch]      other      -> origin/other\n   abc12..def34  main       -> origin/main\n + abc12...def34 forced     -> origin/forced  (forced update)\n * [new tag]         v1         -> v1\n";
+        let moved = News::Moved {
+            name: "main".into(),
+            old: "abc12".into(),
+            new: "def34".into(),
+        };
+        assert_eq!(
+            news(told),
+            [News::Branch("other".into()), moved, News::Tag("v1".into())]
+        );
+    }
 }

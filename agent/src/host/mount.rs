@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
@@ -22,6 +23,8 @@ pub struct Active {
     pub opts: Vec<String>,
     /// Options of the file system.
     pub superopts: Vec<String>,
+    /// Its number, that of the mount above it, the device's two, and the directory of the device that is mounted.
+    pub numbers: [String; 5],
 }
 
 fn commas(text: &str) -> Vec<String> {
@@ -41,7 +44,16 @@ pub fn active() -> Result<IndexMap<String, Active>> {
         if let (Some(place), Some(opts), [fstype, device, superopts, ..]) =
             (words.get(4), words.get(5), &words[mark + 1..])
         {
+            let word = |at: usize| words.get(at).map_or_else(String::new, |w| (*w).to_owned());
+            let (major, minor) = words[2].split_once(':').unwrap_or_default();
             let entry = Active {
+                numbers: [
+                    word(0),
+                    word(1),
+                    major.to_owned(),
+                    minor.to_owned(),
+                    word(3),
+                ],
                 device: (*device).replace("\\040", "\\ "),
                 fstype: (*fstype).to_owned(),
                 opts: commas(opts),
@@ -51,6 +63,41 @@ pub fn active() -> Result<IndexMap<String, Active>> {
         }
     }
     Ok(all)
+}
+
+/// All that is mounted, by its place: device, kind of file system, options. As `/proc/self/mounts` has it.
+pub fn mounts() -> Result<IndexMap<String, [String; 3]>> {
+    let path = "/proc/self/mounts";
+    let text = fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
+    let line = |line: &str| {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let device = words.next()?;
+        Some((words.next()?, [device, words.next()?, words.next()?]))
+    };
+    Ok(text.lines().filter_map(line).collect())
+}
+
+/// Where the file system of a path is mounted.
+pub fn place_of(path: &Path) -> PathBuf {
+    let mut path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    loop {
+        let Some(above) = path.parent().map(Path::to_path_buf) else {
+            return PathBuf::from("/");
+        };
+        let number = |p: &Path| fs::symlink_metadata(p).ok().map(|m| m.dev());
+        if number(&path).is_some() && number(&path) != number(&above) {
+            return path;
+        }
+        path = above;
+    }
+}
+
+/// The device below a path.
+pub fn device_of(path: &Path) -> Result<Option<String>> {
+    let place = place_of(path);
+    let mut now = mounts()?;
+    let found = now.swap_remove(&*place.to_string_lossy());
+    Ok(found.map(|[device, ..]| device))
 }
 
 /// A place as the kernel writes it.

@@ -44,6 +44,13 @@ pub const FUNCTIONS: &[Function] = &[
         "salt '*' match.grain_pcre 'os:Fedo.*'"
     ),
     row!(
+        "match.ifelse",
+        "*args, tgt_type='compound', minion_id=None, merge=None, merge_lists=False",
+        ifelse,
+        "Return the value behind the first target that means this minion; the last argument if none does.",
+        "salt '*' match.ifelse 'foo*' 'Foo!' 'bar*' 'Bar!' 'neither' minion_id=bar03"
+    ),
+    row!(
         "match.ipcidr",
         "tgt",
         |ctx, args| asked(ctx, args, "ipcidr"),
@@ -112,13 +119,40 @@ fn lookup(args: &Args) -> Result<&Map> {
 }
 
 fn filter_by(ctx: &Context, args: &Args) -> Result {
-    let (target, kind) = (target(ctx, args)?, args.text("tgt_type")?);
     let lookup = lookup(args)?;
-    let Some((_, found)) = lookup
-        .iter()
-        .find(|(key, _)| target.matches(&kind, key, ":"))
-    else {
-        let default = lookup.get(args.get("default"));
+    chosen(ctx, args, lookup, lookup.get(args.get("default")))
+}
+
+fn ifelse(ctx: &Context, args: &Args) -> Result {
+    let (pairs, default) = match args.rest.as_slice() {
+        [pairs @ .., default] if pairs.len() % 2 == 0 => (pairs, default),
+        _ => {
+            return Err(Error::Exception {
+                kind: "salt.exceptions.SaltException",
+                message: "The ifelse function must have an odd number of arguments!".to_owned(),
+            });
+        }
+    };
+    let key = |key: &Value| match key {
+        Value::Bool(true) => "*".into(),
+        Value::Bool(false) => "SALT_IFELSE_MATCH_NOTHING".into(),
+        other => other.clone(),
+    };
+    let lookup: Map = pairs
+        .chunks(2)
+        .map(|p| (key(&p[0]), p[1].clone()))
+        .collect();
+    if lookup.is_empty() {
+        return Ok(default.clone());
+    }
+    chosen(ctx, args, &lookup, Some(default))
+}
+
+/// The entry of the first key that means this minion, with what is to be merged into it.
+fn chosen(ctx: &Context, args: &Args, lookup: &Map, default: Option<&Value>) -> Result {
+    let (target, kind) = (target(ctx, args)?, args.text("tgt_type")?);
+    let fits = |key: &Value| target.matches(&kind, key, ":");
+    let Some((_, found)) = lookup.iter().find(|(key, _)| fits(key)) else {
         return Ok(default.cloned().unwrap_or_default());
     };
     let over = args.get("merge");

@@ -2,6 +2,7 @@
 //! [`all`] lists the slices. A new function touches its own file; a new module, its file and two lines here.
 //! Lookup, `sys.doc`, `sys.argspec` and the reference pages all read that one list.
 
+pub mod aliases;
 pub mod alternatives;
 pub mod archive;
 pub mod cmd;
@@ -11,25 +12,36 @@ pub mod cron;
 pub mod data;
 pub mod debconf;
 pub mod defaults;
+pub mod disk;
 pub mod environ;
 pub mod event;
 pub mod file;
+pub mod git;
 pub mod grains;
 pub mod group;
 pub mod hashutil;
 pub mod hosts;
+pub mod http;
 pub mod image;
+pub mod jinja;
 pub mod key;
 pub mod kmod;
 pub mod locale;
 pub mod logmod;
+pub mod logrotate;
 pub mod matching;
 pub mod mine;
+pub mod mount;
 pub mod network;
+#[cfg(test)]
+mod page;
 pub mod pillar;
+pub mod pip;
 pub mod pkg;
 pub mod pkg_repos;
+pub mod random;
 pub mod remaster;
+pub mod salt_version;
 pub mod saltutil;
 pub mod saltutil_sync;
 pub mod schedule;
@@ -41,9 +53,11 @@ pub mod status;
 pub mod sys;
 pub mod sysctl;
 pub mod system;
+pub mod temp;
 pub mod test;
 pub mod timezone;
 pub mod user;
+pub mod virtualenv;
 
 use salt_wire::{Map, Value};
 
@@ -82,6 +96,7 @@ pub(crate) use row;
 
 /// Every module's rows.
 const ALL: &[&[Function]] = &[
+    aliases::FUNCTIONS,
     alternatives::FUNCTIONS,
     archive::FUNCTIONS,
     cmd::FUNCTIONS,
@@ -91,30 +106,45 @@ const ALL: &[&[Function]] = &[
     data::FUNCTIONS,
     debconf::FUNCTIONS,
     defaults::FUNCTIONS,
+    disk::FUNCTIONS,
     environ::FUNCTIONS,
     event::FUNCTIONS,
     file::content::FUNCTIONS,
     file::dirs::FUNCTIONS,
     file::edits::FUNCTIONS,
+    file::find::FUNCTIONS,
     file::links::FUNCTIONS,
+    file::nodes::FUNCTIONS,
     file::owners::FUNCTIONS,
     file::paths::FUNCTIONS,
+    git::CONFIG,
+    git::HISTORY,
+    git::LOCAL,
+    git::REMOTES,
+    git::TREES,
     grains::FUNCTIONS,
     group::FUNCTIONS,
     hashutil::FUNCTIONS,
     hosts::FUNCTIONS,
+    http::FUNCTIONS,
     image::FUNCTIONS,
+    jinja::FUNCTIONS,
     key::FUNCTIONS,
     kmod::FUNCTIONS,
     locale::FUNCTIONS,
     logmod::FUNCTIONS,
+    logrotate::FUNCTIONS,
     matching::FUNCTIONS,
     mine::FUNCTIONS,
+    mount::FUNCTIONS,
     network::FUNCTIONS,
     pillar::FUNCTIONS,
+    pip::FUNCTIONS,
     pkg::FUNCTIONS,
     pkg_repos::FUNCTIONS,
+    random::FUNCTIONS,
     remaster::FUNCTIONS,
+    salt_version::FUNCTIONS,
     saltutil::FUNCTIONS,
     saltutil_sync::FUNCTIONS,
     schedule::FUNCTIONS,
@@ -126,9 +156,11 @@ const ALL: &[&[Function]] = &[
     sys::FUNCTIONS,
     sysctl::FUNCTIONS,
     system::FUNCTIONS,
+    temp::FUNCTIONS,
     test::FUNCTIONS,
     timezone::FUNCTIONS,
     user::FUNCTIONS,
+    virtualenv::FUNCTIONS,
 ];
 
 /// All functions, module by module.
@@ -152,7 +184,9 @@ const FILES: &[(&str, &str)] = &[
     ("service", "systemd_service"),
     ("sys", "sysmod"),
     ("sysctl", "linux_sysctl"),
+    ("random", "mod_random"),
     ("user", "useradd"),
+    ("virtualenv", "virtualenv_mod"),
 ];
 
 /// Whether Salt's own options (`disable_modules`, `whitelist_modules`) leave a function's module loaded.

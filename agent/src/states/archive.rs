@@ -23,15 +23,6 @@ pub const STATES: &[State] = &[State {
 
 type Done = Result<Outcome, Error>;
 
-/// Arguments that this agent does not carry out.
-const UNSUPPORTED: &[&str] = &[
-    "signature",
-    "source_hash_sig",
-    "list_options",
-    "skip_files_list_verify",
-    "source_hash_update",
-];
-
 fn failed(comment: impl Into<String>) -> Done {
     Ok(Outcome::failed(comment))
 }
@@ -52,13 +43,6 @@ struct Job<'a> {
 
 fn extracted(ctx: &Context, run: &Run<'_>) -> Done {
     let args = run.args;
-    for argument in UNSUPPORTED {
-        if args.flag(argument) {
-            return failed(format!(
-                "The argument '{argument}' of archive.extracted is not supported by this agent"
-            ));
-        }
-    }
     let name = args.text("name")?;
     if !name.starts_with('/') {
         return failed(if name.is_empty() {

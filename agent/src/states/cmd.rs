@@ -137,11 +137,6 @@ fn run(ctx: &Context, run: &Run<'_>) -> Done {
     if let Some(refused) = check(run) {
         return Ok(refused);
     }
-    if run.args.flag("root") {
-        return Ok(Outcome::failed(
-            "The argument 'root' of cmd.run is not supported by this agent",
-        ));
-    }
     if run.test && stateful.test_name.is_none() {
         let out = Outcome::would(
             map! { "cmd" => name.as_str() },

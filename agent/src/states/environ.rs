@@ -15,11 +15,6 @@ pub const STATES: &[State] = &[State {
 
 fn setenv(ctx: &Context, run: &Run<'_>) -> Result<Outcome, Error> {
     let args = run.args;
-    if args.flag("update_minion") {
-        return Ok(Outcome::failed(
-            "The argument 'update_minion' of environ.setenv is not supported by this agent",
-        ));
-    }
     let wanted = match args.get("value") {
         value @ (Value::Str(_) | Value::Bool(false)) => {
             Map::from_iter([(args.get("name").clone(), value.clone())])

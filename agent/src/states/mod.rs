@@ -2,6 +2,7 @@
 //! then applies, reports its changes, and in test mode stops after the check. States and modules are
 //! two thin faces on `host/`: a state never calls a module and spawns no process itself.
 
+pub mod alias;
 pub mod alternatives;
 pub mod archive;
 pub mod cmd;
@@ -14,13 +15,19 @@ pub mod git;
 pub mod grains;
 pub mod group;
 pub mod host;
+pub mod http;
 pub mod kmod;
+pub mod limits;
 pub mod locale;
+pub mod logrotate;
 pub mod module;
 pub mod mount;
+pub mod pip;
 pub mod pkg;
 pub mod pkg_holds;
 pub mod pkgrepo;
+pub mod saltutil;
+pub mod schedule;
 pub mod service;
 pub mod ssh_auth;
 pub mod ssh_known_hosts;
@@ -28,10 +35,11 @@ pub mod sysctl;
 pub mod test;
 pub mod timezone;
 pub mod user;
+pub mod virtualenv;
 
 use salt_wire::{Map, Value};
 
-use crate::context::{Args, Context, Error};
+use crate::context::{Args, Context, Error, python};
 use crate::fileclient::FileClient;
 
 /// One state function.
@@ -120,6 +128,7 @@ impl Outcome {
 
 /// Every module's rows.
 const ALL: &[&[State]] = &[
+    alias::STATES,
     alternatives::STATES,
     archive::STATES,
     cmd::STATES,
@@ -132,13 +141,18 @@ const ALL: &[&[State]] = &[
     grains::STATES,
     group::STATES,
     host::STATES,
+    http::STATES,
     kmod::STATES,
     locale::STATES,
+    logrotate::STATES,
     module::STATES,
     mount::STATES,
+    pip::STATES,
     pkg::STATES,
     pkg_holds::STATES,
     pkgrepo::STATES,
+    saltutil::STATES,
+    schedule::STATES,
     service::STATES,
     ssh_auth::STATES,
     ssh_known_hosts::STATES,
@@ -146,6 +160,7 @@ const ALL: &[&[State]] = &[
     test::STATES,
     timezone::STATES,
     user::STATES,
+    virtualenv::STATES,
 ];
 
 /// All state functions, module by module.
@@ -156,4 +171,12 @@ pub fn all() -> impl Iterator<Item = &'static State> {
 /// The state function of this name.
 pub fn find(name: &str) -> Option<&'static State> {
     all().find(|s| s.name == name)
+}
+
+/// Keyword arguments that the function has no name for, as Salt lists them.
+fn strange(args: &Args) -> Vec<String> {
+    let given = args.extra.iter();
+    let own = given.filter(|(key, _)| !key.as_str().is_some_and(|k| k.starts_with("__")));
+    own.map(|(k, v)| format!("{}={}", python::text(k), python::text(v)))
+        .collect()
 }

@@ -127,13 +127,6 @@ fn installed(ctx: &Context, run: &Run<'_>) -> Done {
     if args.get("pkgs") == &Value::List(Vec::new()) {
         return Ok(Outcome::unchanged("No packages to install provided"));
     }
-    for argument in ["pkg_verify", "hold"] {
-        if args.flag(argument) {
-            return Ok(Outcome::failed(format!(
-                "The argument '{argument}' of pkg.installed is not supported by this agent"
-            )));
-        }
-    }
     if args.flag("sources") {
         return from_sources(ctx, run);
     }

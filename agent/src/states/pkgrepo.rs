@@ -30,9 +30,6 @@ pub const STATES: &[State] = &[
 
 type Done = Result<Outcome, Error>;
 
-/// Arguments that this agent does not carry out.
-const UNSUPPORTED: &[&str] = &["ppa_auth", "consolidate", "keyid_ppa", "copr"];
-
 const LATER: &str = "This may cause pkg states to behave differently than stated if this action is repeated without test=True, due to the differences in the configured repositories.";
 
 /// What `pkg.mod_repo` is told about a repository.
@@ -317,13 +314,6 @@ fn managed(ctx: &Context, run: &Run<'_>) -> Done {
             "'repo' is not a supported argument for this state. The 'name' argument is probably what was intended.",
         ));
     }
-    for argument in UNSUPPORTED {
-        if args.flag(argument) {
-            return Ok(Outcome::failed(format!(
-                "The argument '{argument}' of pkgrepo.managed is not supported by this agent"
-            )));
-        }
-    }
     let enabled = given.shift_remove("enabled").filter(|v| !v.is_null());
     let disabled = given.shift_remove("disabled").filter(|v| !v.is_null());
     if enabled.is_some() && disabled.is_some() {
@@ -472,13 +462,6 @@ fn stripped(line: &str) -> String {
 
 fn absent(ctx: &Context, run: &Run<'_>) -> Done {
     let name = run.args.text("name")?;
-    for argument in ["keyid", "keyid_ppa", "ppa", "ppa_auth", "copr"] {
-        if run.args.flag(argument) {
-            return Ok(Outcome::failed(format!(
-                "The argument '{argument}' of pkgrepo.absent is not supported by this agent"
-            )));
-        }
-    }
     let line = stripped(&name);
     let wanted = Request::new(&line, &Map::new(), false, "base")
         .order

@@ -28,20 +28,6 @@ pub const STATES: &[State] = &[
 
 type Done = Result<Outcome, Error>;
 
-/// Arguments that are refused by name rather than ignored.
-const UNSUPPORTED: &[&str] = &[
-    "hash_password",
-    "loginclass",
-    "date",
-    "mindays",
-    "maxdays",
-    "inactdays",
-    "warndays",
-    "expire",
-    "password_lock",
-    "local",
-];
-
 const GECOS: [&str; 5] = ["fullname", "roomnumber", "workphone", "homephone", "other"];
 
 fn list(value: &Value) -> Option<Vec<String>> {
@@ -204,14 +190,6 @@ fn set_hash(ctx: &Context, name: &str, hash: &str) -> Result<bool, Error> {
 fn present(ctx: &Context, run: &Run<'_>) -> Done {
     let args = run.args;
     let name = args.text("name")?;
-    for argument in UNSUPPORTED {
-        let value = args.get(argument);
-        if !value.is_null() && *value != Value::Bool(false) {
-            return Ok(Outcome::failed(format!(
-                "The argument '{argument}' of user.present is not supported by this agent"
-            )));
-        }
-    }
     for key in &GECOS[..3] {
         if let Some(text) = args.get(key).as_str().filter(|t| t.contains(',')) {
             return Ok(Outcome::failed(format!("Unsupported char ',' in {text}")));

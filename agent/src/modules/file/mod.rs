@@ -3,6 +3,8 @@
 pub mod content;
 pub mod dirs;
 pub mod edits;
+pub mod find;
 pub mod links;
+pub mod nodes;
 pub mod owners;
 pub mod paths;

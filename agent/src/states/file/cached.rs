@@ -23,13 +23,6 @@ fn local(address: &str) -> Option<String> {
 
 pub(super) fn cached(ctx: &Context, run: &Run<'_>) -> Done {
     let (name, args) = (run.args.text("name")?, run.args);
-    for argument in ["use_etag", "source_hash_sig"] {
-        if args.flag(argument) {
-            return failed(format!(
-                "The argument '{argument}' of file.cached is not supported by this agent"
-            ));
-        }
-    }
     let (env, hash) = (args.text("saltenv")?, args.get("source_hash"));
     let shown = http::without_login(&name).0;
     let verify = !args.flag("skip_verify");

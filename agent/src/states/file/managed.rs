@@ -16,29 +16,11 @@ use crate::host::fs::{Pending, make_dirs};
 use crate::host::{clock, diff, digest, perms as owners};
 use crate::states::{Outcome, Run};
 
-/// Arguments that ask for what is not there yet; each is refused by name rather than ignored.
-const UNSUPPORTED: &[&str] = &[
-    "attrs",
-    "selinux",
-    "signature",
-    "source_hash_sig",
-    "ignore_ordering",
-    "ignore_whitespace",
-    "ignore_comment_characters",
-];
-
 pub(super) fn managed(ctx: &Context, run: &Run<'_>) -> Done {
     let name = path_of(run)?;
     let args = run.args;
     if name.is_empty() {
         return failed("Destination file name is required");
-    }
-    for argument in UNSUPPORTED {
-        if args.flag(argument) {
-            return failed(format!(
-                "The argument '{argument}' of file.managed is not supported by this agent"
-            ));
-        }
     }
     let keep_mode = args
         .get("mode")

@@ -10,11 +10,14 @@ mod edit;
 mod keyvalue;
 mod line;
 mod managed;
+mod mknod;
 mod moves;
+mod patch;
 mod pattern;
 mod perms;
 mod recurse;
 mod replace;
+mod retention;
 mod serialize;
 pub(super) mod source;
 mod symlink;
@@ -188,6 +191,24 @@ pub const STATES: &[State] = &[
         signature: "name, recurse=False, ignore_errors=False, older_than=None",
         doc: "Remove an empty directory, with ``recurse`` the empty ones below it first.",
         run: tidy::pruned,
+    },
+    State {
+        name: "file.mknod",
+        signature: "name, ntype, major=0, minor=0, user=None, group=None, mode='0600'",
+        doc: "Ensure that a device or a named pipe is there.",
+        run: mknod::mknod,
+    },
+    State {
+        name: "file.patch",
+        signature: "name, source=None, source_hash=None, source_hash_name=None, skip_verify=False, template=None, context=None, defaults=None, options='', reject_file=None, strip=None, saltenv=None, **kwargs",
+        doc: "Ensure that a patch is applied to a file or a directory.",
+        run: patch::patch,
+    },
+    State {
+        name: "file.retention_schedule",
+        signature: "name, retain, strptime_format=None, timezone=None",
+        doc: "Keep some of the files of a directory by their time, and remove the others.",
+        run: retention::retention_schedule,
     },
     State {
         name: "file.mod_run_check_cmd",

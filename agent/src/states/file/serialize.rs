@@ -32,9 +32,6 @@ pub(super) fn serialize(ctx: &Context, run: &Run<'_>) -> Done {
     if name.is_empty() {
         return failed("Must provide name to file.serialize");
     }
-    if args.flag("encoding") {
-        return failed("The argument 'encoding' of file.serialize is not supported by this agent");
-    }
     let is_file = Path::new(&name).is_file();
     if !args.flag("create") && !is_file {
         return Ok(Outcome::unchanged(format!(

@@ -1,5 +1,6 @@
-//! `git`: repositories and their configuration. `latest.rs` has the long one.
+//! `git`: repositories and their configuration. `latest.rs` and `detached.rs` have the long ones.
 
+mod detached;
 mod latest;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,12 @@ pub const STATES: &[State] = &[
         run: cloned,
     },
     State {
+        name: "git.detached",
+        signature: "name, rev, target, remote='origin', user=None, password=None, force_clone=False, force_checkout=False, fetch_remote=True, hard_reset=False, submodules=False, identity=None, https_user=None, https_pass=None, output_encoding=None, **kwargs",
+        doc: "Ensure that a repository is cloned and a commit of it checked out, of no branch.",
+        run: detached::detached,
+    },
+    State {
         name: "git.config_set",
         signature: "name, value=None, multivar=None, repo=None, user=None, password=None, output_encoding=None, **kwargs",
         doc: "Ensure that a key of git's configuration has this value, or these.",
@@ -43,11 +50,6 @@ type Done = Result<Outcome, Error>;
 
 /// Git as a call's arguments ask for it; or why it cannot be.
 fn git<'a>(ctx: &'a Context, args: &Args) -> Result<Result<Git<'a>, String>, Error> {
-    if args.flag("password") {
-        return Ok(Err(
-            "The argument 'password' is not supported by this agent".to_owned(),
-        ));
-    }
     let runas = args.opt_text("user")?.filter(|u| !u.is_empty());
     let git = match Git::new(ctx.programs(), &ctx.settings.cachedir, runas.as_deref()) {
         Ok(git) => git,
@@ -266,11 +268,6 @@ fn config_set(ctx: &Context, run: &Run<'_>) -> Done {
 
 fn config_unset(ctx: &Context, run: &Run<'_>) -> Done {
     let (key, args) = (run.args.text("name")?, run.args);
-    if args.flag("value_regex") || args.extra.get("all").is_some_and(Value::is_truthy) {
-        return Ok(Outcome::failed(
-            "The arguments 'value_regex' and 'all' of git.config_unset are not supported by this agent",
-        ));
-    }
     let dir = match place(args)? {
         Ok(dir) => dir,
         Err(refused) => return Ok(refused),

@@ -21,11 +21,6 @@ fn listed(result: Option<bool>, changes: Map, comments: Vec<String>) -> Outcome 
 
 pub(super) fn fstab_present(ctx: &Context, run: &Run<'_>) -> Done {
     let (name, args) = (run.args.text("name")?, run.args);
-    if args.flag("mount_by") {
-        return Ok(Outcome::failed(
-            "The argument 'mount_by' of mount.fstab_present is not supported by this agent",
-        ));
-    }
     let mut place = args.text("fs_file")?;
     if place != "/" {
         place = place.trim_end_matches('/').to_owned();
@@ -87,11 +82,6 @@ pub(super) fn fstab_present(ctx: &Context, run: &Run<'_>) -> Done {
 
 pub(super) fn fstab_absent(_: &Context, run: &Run<'_>) -> Done {
     let (name, args) = (run.args.text("name")?, run.args);
-    if args.flag("mount_by") {
-        return Ok(Outcome::failed(
-            "The argument 'mount_by' of mount.fstab_absent is not supported by this agent",
-        ));
-    }
     let mut place = args.text("fs_file")?;
     if place != "/" {
         place = place.trim_end_matches('/').to_owned();

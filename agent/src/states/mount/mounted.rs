@@ -10,26 +10,12 @@ use crate::context::{Context, Error, python};
 use crate::host::mount::{self, Active, Entry, Standing};
 use crate::states::{Outcome, Run};
 
-/// Arguments that this agent does not carry out.
-const UNSUPPORTED: &[&str] = &[
-    "user",
-    "extra_mount_ignore_fs_keys",
-    "extra_mount_translate_options",
-];
-
 pub(super) fn mounted(ctx: &Context, run: &Run<'_>) -> Done {
     let args = run.args;
     for argument in ["name", "device", "fstype"] {
         if !args.flag(argument) {
             return Ok(Outcome::failed(format!(
                 "Must provide {argument} to mount.mounted"
-            )));
-        }
-    }
-    for argument in UNSUPPORTED {
-        if args.flag(argument) {
-            return Ok(Outcome::failed(format!(
-                "The argument '{argument}' of mount.mounted is not supported by this agent"
             )));
         }
     }

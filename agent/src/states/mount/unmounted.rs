@@ -14,11 +14,6 @@ pub(super) fn unmounted(ctx: &Context, run: &Run<'_>) -> Done {
     if name.is_empty() {
         return Ok(Outcome::failed("Must provide name to mount.unmounted"));
     }
-    if args.flag("user") {
-        return Ok(Outcome::failed(
-            "The argument 'user' of mount.unmounted is not supported by this agent",
-        ));
-    }
     let device = args.opt_text("device")?.filter(|d| !d.is_empty());
     let mut out = Outcome::unchanged("");
     if active()?.contains_key(&mount::escaped(&name)) {
