@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use super::env::which;
+
 /// Words that apply a patch to a file or a directory.
 pub fn words(original: &Path, patch: &Path, options: &[String], dry_run: bool) -> Vec<String> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    let mut words = vec!["patch".to_owned()];
+    let program = which("patch").map_or_else(|| "patch".to_owned(), |p| text(&p));
+    let mut words = vec![program];
     words.extend_from_slice(options);
     let has = |words: &[String], fits: fn(&str) -> bool| words.iter().any(|w| fits(w));
     if dry_run {
@@ -41,11 +44,11 @@ mod tests {
     fn nothing_is_asked_and_nothing_left() {
         let made = words(Path::new("/none"), Path::new("/p"), &["-R".into()], true);
         assert_eq!(
-            made.join(" "),
-            "patch -R --dry-run --forward --reject-file=- -i /p /none"
+            made[1..].join(" "),
+            "-R --dry-run --forward --reject-file=- -i /p /none"
         );
         let options = ["-N".to_owned(), "-r".into(), "/r".into(), "-p1".into()];
         let made = words(Path::new("/"), Path::new("/p"), &options, false);
-        assert_eq!(made.join(" "), "patch -N -r /r -p1 -i /p -d /");
+        assert_eq!(made[1..].join(" "), "-N -r /r -p1 -i /p -d /");
     }
 }

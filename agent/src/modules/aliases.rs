@@ -73,7 +73,7 @@ impl Line {
     fn parse(line: &str) -> Self {
         let end = line.find([':', '#']).unwrap_or(line.len());
         let (alias, rest) = line.split_at(end);
-        // A name may stand alone: blanks before a colon belong to the name, as Salt reads it.
+        // What stands alone is a name, its line end and an empty line too: so Salt reads it.
         let rest = rest.strip_prefix(':').unwrap_or(rest);
         let rest = if rest.starts_with('#') {
             rest
@@ -126,7 +126,7 @@ fn lines(ctx: &Context) -> Result<Vec<Line>> {
     }
     let text =
         fs::read_to_string(&file).map_err(|e| Error::execution(python::os_error(&file, &e)))?;
-    Ok(text.lines().map(Line::parse).collect())
+    Ok(text.split_inclusive('\n').map(Line::parse).collect())
 }
 
 fn target(lines: &[Line], wanted: &str) -> Option<String> {

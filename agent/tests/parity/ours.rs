@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use salt_agent::config::Settings;
-use salt_agent::context::{Context, Facts, Job, Minion, Result};
+use salt_agent::context::{Context, Error, Facts, Job, Minion, Result};
 use salt_agent::dispatch::Registry;
 use salt_agent::host::Host;
 use salt_wire::{Map, Value};
@@ -100,6 +100,8 @@ pub fn ask(root: &Path, opts: &Json, grains: &Map, fun: &str, args: &Json, kwarg
     };
     match ctx.functions.call(&ctx, fun, &args, &kwargs) {
         Ok(value) => json!({ "return": json_of(&value), "retcode": ctx.job.retcode() }),
+        // Of an exception the message counts; its class is the first word of Salt's answer, which is not compared.
+        Err(Error::Exception { message, .. }) => json!({ "error": message }),
         Err(error) => json!({ "error": error.to_string() }),
     }
 }

@@ -47,8 +47,9 @@ fn answer(mut stream: std::net::TcpStream) {
     let path = line.split(' ').nth(1).unwrap_or_default();
     let login = head
         .lines()
-        .find(|l| l.to_lowercase().starts_with("authorization"))
-        .unwrap_or_default();
+        .filter_map(|l| l.split_once(": "))
+        .find(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+        .map_or("", |(_, login)| login);
     let (status, kind, body) = match path.split('?').next().unwrap_or_default() {
         "/json" => (
             "200 OK",

@@ -214,6 +214,8 @@ impl<'a> Finder<'a> {
         let gone = match fs::symlink_metadata(path) {
             _ if self.test => Ok(()),
             Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+            // Salt names pipes, sockets and devices here, and leaves them.
+            Ok(meta) if !meta.is_file() && !meta.is_symlink() => Ok(()),
             Ok(_) => fs::remove_file(path),
             Err(error) => Err(error),
         };

@@ -49,7 +49,12 @@ pub(super) fn patch(ctx: &Context, run: &Run<'_>) -> Done {
         Ok(options) => options,
         Err(wrong) => return failed(wrong),
     };
-    let bytes = match fetched(ctx, run)? {
+    let chosen = match source::choose(run, args.get("source"), args.get("source_hash")) {
+        Ok(Some(chosen)) => chosen,
+        Ok(None) => return failed("Unable to manage file: no source was given"),
+        Err(wrong) => return failed(wrong),
+    };
+    let bytes = match fetched(ctx, run, chosen)? {
         Ok(bytes) => bytes,
         // What another state brings may not be there yet.
         Err(_) if run.test => Vec::new(),
@@ -134,14 +139,12 @@ fn options(text: &str, strip: &Value) -> Result<Result<Options, String>, Error> 
 }
 
 /// The patch itself; the inner error is the state's comment.
-fn fetched(ctx: &Context, run: &Run<'_>) -> Result<Result<Vec<u8>, String>, Error> {
+fn fetched(
+    ctx: &Context,
+    run: &Run<'_>,
+    (mut address, hash): (String, Value),
+) -> Result<Result<Vec<u8>, String>, Error> {
     let args = run.args;
-    let (mut address, hash) = match source::choose(run, args.get("source"), args.get("source_hash"))
-    {
-        Ok(Some(chosen)) => chosen,
-        Ok(None) => return Ok(Err("Unable to manage file: no source was given".to_owned())),
-        Err(wrong) => return Ok(Err(wrong)),
-    };
     if let Some(env) = args.opt_text("saltenv")?
         && SaltUrl::parse(&address).is_some_and(|url| url.saltenv.is_none())
     {

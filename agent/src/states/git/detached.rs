@@ -65,6 +65,10 @@ pub(super) fn detached(ctx: &Context, run: &Run<'_>) -> Done {
             out.result = None;
             out.comment = text;
         }
+        Step::Missing(text) => {
+            out.result = Some(false);
+            out.comment = text;
+        }
         Step::Failed(text) => {
             let stopped = fail(text, &comments);
             out.result = stopped.result;
@@ -78,6 +82,8 @@ pub(super) fn detached(ctx: &Context, run: &Run<'_>) -> Done {
 enum Step {
     Done,
     Would(String),
+    /// There is no such revision: what was done before is not told, as with Salt.
+    Missing(String),
     Failed(String),
 }
 
@@ -167,7 +173,7 @@ impl Work<'_> {
             }
         }
         let Some(wanted) = self.wanted()? else {
-            return Ok(Step::Failed(format!(
+            return Ok(Step::Missing(format!(
                 "Revision '{}' does not exist",
                 self.rev
             )));
