@@ -8,10 +8,11 @@ use crate::fleet::{bridge, killed};
 const IDS: [&str; 2] = ["c1", "c2"];
 
 /// Every point of the way there, in its order.
-const THERE: [&str; 10] = [
+const THERE: [&str; 11] = [
     "plan.written",
     "hand-over.begun",
     "hand-over.effect",
+    "hand-over.done",
     "move.begun",
     "move.sent",
     "move.done",

@@ -157,7 +157,10 @@ fn the_old_master_is_dead() {
         agent
     };
     // Stopped while the old master died: it reads its order when it wakes. Its key must be there to start with.
-    let mut sleeper = start("sleeper", "identity: {metadata_url: ''}");
+    let signer = Signer::make(&old);
+    let mut sleeper = Agent::start("sleeper", &old.address.to_string(), &signer.config(""));
+    sleeper.wait_ready();
+    introduce(&sleeper, &new);
     sleeper.kill();
     let filed = start("filed", "identity: {metadata_url: ''}");
     let bystander = start("bystander", "identity: {metadata_url: ''}");
@@ -185,18 +188,22 @@ fn the_old_master_is_dead() {
     wait_end(&meta, "confirmed");
     on_only(&meta, &new);
 
-    write(
-        &sleeper,
-        &order(&new, "move-sleeper", "L@other,sleeper", 3).seal(&key),
-    );
+    // Nobody looks on when it wakes: it confirms itself.
+    let terms = ["--for", "L@other,sleeper", "--confirm", "12"];
+    let text = signer.sign(&new, &terms);
+    write(&sleeper, &text);
     sleeper.run();
     wait_end(&sleeper, "confirmed");
     on_only(&sleeper, &new);
-    // Replayed at its next boot, and it changes nothing.
+    let moved = status(&sleeper)["last"]["id"].clone();
+    // At its next boot another order of the same number, and it changes nothing.
+    let number = SignedOrder::peek(&text).unwrap().sequence.to_string();
+    let again = [&terms[..], &["--sequence", &number]].concat();
+    write(&sleeper, &signer.sign(&new, &again));
     sleeper.kill();
     sleeper.run();
     on_only(&sleeper, &new);
-    assert_eq!(status(&sleeper)["last"]["outcome"], "confirmed");
+    assert_eq!(status(&sleeper)["last"]["id"], moved);
 
     // The operator's key is lost: nobody else's will do. Nor an order for others, of yesterday, or of tomorrow.
     write(&filed, &order(&new, "x", "filed", 1).seal(&stranger));
@@ -253,15 +260,48 @@ fn the_old_master_is_dead() {
     );
 
     ways.of_the_bridge(&old, &new);
-    same_master_new_key(&mut new, &filed, &sleeper, &key);
+    same_master_new_key(&mut new, &sleeper, &filed, &signer);
+}
+
+/// A key that the bridge has made, and what it signs with it.
+struct Signer {
+    dir: TempDir,
+    file: String,
+    public: String,
+}
+
+impl Signer {
+    fn make(master: &Master) -> Self {
+        let dir = TempDir::with_prefix("orders-").unwrap();
+        let file = dir.path().join("orders.key").display().to_string();
+        let made = fleet::bridge(master, &["-o", "json", "orders", "keygen", &file]).success();
+        let public = made.json()["public"].as_str().unwrap().to_owned();
+        Self { dir, file, public }
+    }
+
+    /// The configuration of an agent that hears on it.
+    fn config(&self, metadata_url: &str) -> String {
+        format!(
+            "keysize: 2048\nagent:\n  trust: first-use\n  dead_after: 2s\n  orphaned_after: 2s\n  \
+             order_keys: ['{}']\n  identity: {{metadata_url: '{metadata_url}'}}\n",
+            self.public
+        )
+    }
+
+    fn sign(&self, to: &Master, terms: &[&str]) -> String {
+        let (address, finger) = (to.address.to_string(), to.finger());
+        let sign = ["-o", "json", "orders", "sign", "--key", &self.file];
+        let to_it = ["--to", &address, "--finger", &finger];
+        let signed = fleet::bridge(to, &[&sign[..], &to_it, terms].concat()).success();
+        signed.json()["text"].as_str().unwrap().to_owned()
+    }
 }
 
 /// Two agents whose orders the bridge leaves where they look: one in a file, one in the metadata of a cloud.
 struct Ways {
     sandbox: Sandbox,
     server: String,
-    key: String,
-    dir: TempDir,
+    signer: Signer,
     filed: Agent,
     published: Agent,
 }
@@ -273,21 +313,16 @@ impl Ways {
         let image = api.get("image", "/images?name=tiny").is(200).body["images"][0]["id"].clone();
         let network =
             api.get("network", "/networks?name=private").is(200).body["networks"][0]["id"].clone();
-        let wish = json!({"server": {
-            "name": "by-meta", "imageRef": image, "flavorRef": "1", "networks": [{"uuid": network}],
-        }});
-        let made = api.post("compute", "/servers", &wish).is(202);
-        let server = made.body["server"]["id"].as_str().unwrap().to_owned();
-        let dir = TempDir::with_prefix("orders-").unwrap();
-        let key = dir.path().join("orders.key").display().to_string();
-        let made = fleet::bridge(old, &["-o", "json", "orders", "keygen", &key]).success();
-        let public = made.json()["public"].as_str().unwrap().to_owned();
-        let start = |id: &str, identity: &str| {
-            let config = format!(
-                "keysize: 2048\nagent:\n  trust: first-use\n  dead_after: 2s\n  orphaned_after: 2s\n  \
-                 order_keys: ['{public}']\n  identity: {{metadata_url: '{identity}'}}\n"
-            );
-            let mut agent = Agent::start(id, &old.address.to_string(), &config);
+        let [server, _] = ["by-meta", "no-minion"].map(|name| {
+            let wish = json!({"server": {
+                "name": name, "imageRef": image, "flavorRef": "1", "networks": [{"uuid": network}],
+            }});
+            let made = api.post("compute", "/servers", &wish).is(202);
+            made.body["server"]["id"].as_str().unwrap().to_owned()
+        });
+        let signer = Signer::make(old);
+        let start = |id: &str, url: &str| {
+            let mut agent = Agent::start(id, &old.address.to_string(), &signer.config(url));
             agent.wait_ready();
             agent
         };
@@ -296,34 +331,44 @@ impl Ways {
             published: start("by-meta", &format!("{}/metadata/{server}", sandbox.url())),
             sandbox,
             server,
-            key,
-            dir,
+            signer,
         }
     }
 
-    /// Who has a server and no minion, or a key and no server. The old master is dead: the new one is asked twice.
-    fn truth(&self, new: &Master, clouds: &Path) {
+    /// Where everyone is, also when the old master is dead; who has a server and no minion, or a key and no server.
+    fn truth(&self, old: &Master, new: &Master, clouds: &Path) {
         let config = new.config_dir().display().to_string();
         let args = ["-o", "json", "remaster", "status", "--to-config", &config];
         let cloud = ["--nova", "--os-cloud", "sandbox"];
-        let mut command = fleet::command(new, &[&args[..], &cloud].concat());
+        let mut command = fleet::command(old, &[&args[..], &cloud].concat());
         let told = Finished::run(command.env("OS_CLIENT_CONFIG_FILE", clouds)).success();
         let told = told.json();
         let orphans = told["keys_without_server"].as_array().unwrap();
         assert!(orphans.contains(&json!("by-file")), "{told}");
         assert!(!orphans.contains(&json!("by-meta")), "{told}");
         let strangers = told["servers_without_minion"].as_array().unwrap();
-        assert!(strangers.iter().all(|s| s["name"] != "by-meta"), "{told}");
+        let strangers: Vec<_> = strangers.iter().map(|s| s["name"].clone()).collect();
+        assert_eq!(strangers, ["no-minion"], "{told}");
+        let moved = fleet::result(&told, "by-file");
+        assert_eq!(
+            (&moved["on"], &moved["keys"]),
+            (&json!("new"), &json!("both"))
+        );
+        let left = fleet::result(&told, "bystander");
+        assert_eq!(
+            (&left["on"], &left["keys"]),
+            (&json!("nowhere"), &json!("both"))
+        );
     }
 
     fn of_the_bridge(&self, old: &Master, new: &Master) {
         let config = new.config_dir().display().to_string();
         let clouds = self.sandbox.clouds();
-        let file = self.dir.path().join("order").display().to_string();
+        let file = self.signer.dir.path().join("order").display().to_string();
         let remaster = |id: &str, more: &[&str]| {
             let args = [
                 &["-y", "-o", "json", "remaster", id, "--to-config", &config][..],
-                &["--order-key", &self.key],
+                &["--order-key", &self.signer.file],
                 more,
             ]
             .concat();
@@ -339,6 +384,17 @@ impl Ways {
         assert_ne!(nowhere.code, 0);
         assert!(nowhere.stderr.contains("by-file"), "{nowhere:?}");
         assert!(!new.keys("minions").contains(&"by-file".to_owned()));
+
+        // Whoever is waited for in vain is free again once the operation is given up.
+        let elsewhere = format!("{file}.lost");
+        let lost = ["--via", "file", "--order-out", &elsewhere, "--wait", "0"];
+        let waits = Finished::run(&mut remaster("by-file", &lost));
+        assert_eq!(waits.code, 1, "{waits:?}");
+        let held = Finished::run(&mut remaster("by-file", &lost));
+        assert!(held.stderr.contains("ops end"), "{held:?}");
+        let end = ["-y", "-o", "json", "ops", "end", "last"];
+        let ended = fleet::bridge(old, &end).success().json();
+        assert_eq!(ended["state"], "failed", "{ended}");
 
         let published = std::thread::scope(|scope| {
             let published = scope.spawn(|| {
@@ -365,7 +421,7 @@ impl Ways {
             assert_eq!(status(agent)["last"]["outcome"], "confirmed");
             assert!(answers(new, &agent.id));
         }
-        self.truth(new, &clouds);
+        self.truth(old, new, &clouds);
         let api = self.sandbox.login("demo");
         let server = api.get("compute", &format!("/servers/{}", self.server));
         let left = &server.is(200).body["server"]["metadata"];
@@ -375,7 +431,7 @@ impl Ways {
 
 /// The new master comes back with another key: one agent has a signed order for it, the other has nothing and
 /// says so until its operator speaks.
-fn same_master_new_key(master: &mut Master, ordered: &Agent, alone: &Agent, key: &OrderKey) {
+fn same_master_new_key(master: &mut Master, ordered: &Agent, alone: &Agent, signer: &Signer) {
     master.kill();
     let before = master.finger();
     let made = PrivateKey::generate(2048, &mut OsRandom).unwrap();
@@ -398,17 +454,11 @@ fn same_master_new_key(master: &mut Master, ordered: &Agent, alone: &Agent, key:
                     .is_some_and(|d| d.contains(&after) && d.contains(&before))
         });
     }
-    let mut order = order(master, "rekey", "filed", 9).order;
-    order.rekey = true;
-    order.rounds = 0;
-    let signed = SignedOrder {
-        order,
-        targets: vec![Target::parse("filed")],
-        not_before: 0,
-        sequence: 9,
-    };
-    write(ordered, &signed.seal(key));
-    until(90, "the new key to be taken", || answers(master, "filed"));
+    let terms = ["--rekey", "--for", &ordered.id];
+    write(ordered, &signer.sign(master, &terms));
+    until(90, "the new key to be taken", || {
+        answers(master, &ordered.id)
+    });
     on_only(ordered, master);
     // Without certificate or order it stays, until somebody on the machine says so.
     assert_eq!(
@@ -430,7 +480,7 @@ fn same_master_new_key(master: &mut Master, ordered: &Agent, alone: &Agent, key:
         .success()
         .json();
     assert_eq!(permitted["state"], "permitted", "{permitted}");
-    until(90, "the new key to be taken", || answers(master, "sleeper"));
+    until(90, "the new key to be taken", || answers(master, &alone.id));
     on_only(alone, master);
 }
 

@@ -88,7 +88,9 @@ const ACTIVE_ONLY: &[&str] = &[
     "state.single",
     "state.low",
     "state.high",
+    "state.template",
     "state.template_str",
+    "state.run_request",
     "state.top",
     "remaster.confirm",
 ];
@@ -172,6 +174,8 @@ mod tests {
     fn a_test_run_is_everybodys() {
         let kwarg = Value::Map(map! {"__kwarg__" => true, "test" => true});
         assert!(active_only("state.apply", &[]));
+        assert!(active_only("state.template", &["/srv/a.sls".into()]));
+        assert!(active_only("state.run_request", &[]));
         assert!(active_only(
             "state.apply",
             &["web".into(), "test=False".into()]

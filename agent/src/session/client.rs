@@ -195,7 +195,7 @@ impl Client {
                     self.refusal.set(false);
                     return Ok(value);
                 }
-                Err(error) if needs_authentication(&error) && !renewed => {
+                Err(error) if needs_authentication(&error) && !renewed && self.is_renewed() => {
                     renewed = true;
                     above = live.generation;
                     // The session asks for new keys, unless it has done so since.
@@ -216,6 +216,11 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Whether somebody asks for new keys when these are old: nobody does for a mere look at a master.
+    fn is_renewed(&self) -> bool {
+        self.live.has_changed().is_ok()
     }
 
     /// The keys, newer than `above`.

@@ -118,6 +118,9 @@ pub enum Pause {
     Reconnect,
     /// The longer back-off of a master that says no: only a human can change that.
     Refused,
+    /// The same for a master that is another one than it was: whatever an operator has configured for the others,
+    /// whoever is in its place is not to be asked all the time.
+    OtherMaster,
     /// `retry_dns`.
     Dns,
 }
@@ -239,11 +242,11 @@ fn pause_after(reason: Reason) -> Pause {
     match reason {
         Reason::NameMoved => Pause::None,
         Reason::Dns => Pause::Dns,
+        Reason::MasterKeyMismatch => Pause::OtherMaster,
         Reason::Pending
         | Reason::Rejected
         | Reason::DeniedOtherKey
         | Reason::MasterFull
-        | Reason::MasterKeyMismatch
         | Reason::MasterNotTrusted
         | Reason::AnswerNotAuthentic
         | Reason::BadAlgorithm

@@ -166,20 +166,13 @@ impl ByOrder {
 pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Result<ExitCode> {
     let key = travel.by_order.signer()?.read()?;
     let config = MasterConfig::read(&global.salt_config)?;
-    let goal = travel.destination.open().await?;
+    let goal = travel.destination.open_signed().await?;
     let Some(mut new) = goal.master else {
         return Err(Error::new(Kind::Usage, "--to-config is missing")
             .hint("without sight of the new master nobody sees who arrives: `orders sign` makes the order alone"));
     };
     let patience = patience(global, &new);
-    let held: BTreeMap<String, Key> = keyfile::accepted(&config.pki_dir)
-        .map_err(|e| {
-            let text = format!("cannot read the keys in {}", config.pki_dir.display());
-            Error::new(Kind::Permission, text).because(&e)
-        })?
-        .into_iter()
-        .map(|k| (k.id.clone(), k))
-        .collect();
+    let held = keyfile::by_id(&config.pki_dir)?;
     let ids = meant(&travel.target, held.keys())?;
     let carrier = travel.by_order.carrier(&ids).await?;
     let facts = facts(&mut new, &ids, &held, patience).await?;

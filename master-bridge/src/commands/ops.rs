@@ -34,6 +34,9 @@ pub enum Ops {
         after_help = "Examples:\n  master-bridge ops rollback last\n  master-bridge ops rollback op-20261121-101500-c0ffee --wave 'wave 2'"
     )]
     Rollback(Rollback),
+    /// Give an open operation up: nothing of it is undone, and whom it holds is free for another
+    #[command(after_help = "Example:\n  master-bridge ops end last")]
+    End(One),
 }
 
 /// Which operation.
@@ -73,6 +76,7 @@ impl Ops {
             Self::Show(one) => show(&journal, &one.id, output),
             Self::Resume(args) => resume(&mut journal, &args, global, output).await,
             Self::Rollback(args) => rollback(&mut journal, &args, global, output).await,
+            Self::End(one) => end(&mut journal, &one.id, global, output),
         }
     }
 }
@@ -101,22 +105,17 @@ fn list(journal: &Journal, output: &Output) -> Result<ExitCode> {
         ]);
         documents.push(summary(journal, op));
     }
-    if operations.is_empty() {
-        output.say(&format!("no operations in {}", journal.path().display()));
-    } else {
-        output.table(
-            &[
-                "operation",
-                "command",
-                "state",
-                "what",
-                "begun",
-                "by",
-                "note",
-            ],
-            &rows,
-        );
-    }
+    let heading = [
+        "operation",
+        "command",
+        "state",
+        "what",
+        "begun",
+        "by",
+        "note",
+    ];
+    let none = format!("no operations in {}", journal.path().display());
+    output.list(&none, &heading, &rows);
     output.document(&json!({"operations": documents}));
     Ok(ExitCode::SUCCESS)
 }
@@ -203,6 +202,26 @@ fn show(journal: &Journal, id: &str, output: &Output) -> Result<ExitCode> {
     };
     document["steps"] = steps.into();
     output.document(&document);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn end(journal: &mut Journal, id: &str, global: &Global, output: &Output) -> Result<ExitCode> {
+    let op = journal.operation(id)?;
+    if global.dry_run {
+        return show(journal, &op.id, output);
+    }
+    if op.state.is_open() {
+        let subject = op.plan.subject();
+        output.consent(&format!(
+            "give {} ({subject}) up as it is, with nothing undone",
+            op.id
+        ))?;
+        let _held = journal.hold(&op.id)?;
+        journal.set_state(&op.id, OpState::Failed, "given up by an operator")?;
+    }
+    let op = journal.operation(&op.id)?;
+    output.say(&format!("operation {} is over: {}", op.id, op.state.name()));
+    output.document(&summary(journal, &op));
     Ok(ExitCode::SUCCESS)
 }
 

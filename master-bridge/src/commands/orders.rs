@@ -28,9 +28,9 @@ pub enum Orders {
     Keygen(Keygen),
     /// Sign an order to move, for minions that read it from a file, a URL or their metadata
     #[command(
-        after_help = "Examples:\n  master-bridge orders sign --key /root/orders.key --for 'web*' --to new.example.org --finger 51:8f:… --out order.txt\n  master-bridge orders sign --key /root/orders.key --for G@level:staging --to new.example.org --to-config /etc/salt-new"
+        after_help = "Examples:\n  master-bridge orders sign --key /root/orders.key --for 'web*' --to new.example.org --finger 51:8f:… --out order.txt\n  master-bridge orders sign --key /root/orders.key --for G@level:staging --to new.example.org --to-config /etc/salt-new\n  master-bridge orders sign --key /root/orders.key --for '*' --rekey --to salt.example.org --finger 51:8f:…"
     )]
-    Sign(Sign),
+    Sign(Box<Sign>),
     /// Say whether an order is signed by one of these keys, and counts now
     #[command(after_help = "Example:\n  master-bridge orders verify order.txt --key ed25519:…")]
     Verify(Verify),
@@ -93,6 +93,9 @@ pub struct Sign {
     /// Its number, above that of every order before [default: the seconds of the Unix epoch]
     #[arg(long, value_name = "N")]
     sequence: Option<u64>,
+    /// The minions' own master has another key: --to is that master, --finger its new key, and nobody moves
+    #[arg(long)]
+    rekey: bool,
     /// Where to write it [default: standard output]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -125,7 +128,7 @@ impl Orders {
     pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
         match self {
             Self::Keygen(args) => keygen(&args, global, output),
-            Self::Sign(args) => sign(args, global, output).await,
+            Self::Sign(args) => sign(*args, global, output).await,
             Self::Verify(args) => verify(&args, output),
             Self::Show(args) => show(&args.path, output),
         }
@@ -188,7 +191,8 @@ async fn sign(args: Sign, global: &Global, output: &Output) -> Result<ExitCode> 
         return Err(Error::new(Kind::Usage, "it would expire before it counts")
             .hint("--valid must be greater than --after"));
     }
-    let goal = args.destination.open().await?;
+    let mut goal = args.destination.open_signed().await?;
+    goal.terms.rekey = args.rekey;
     let key = args.signer.read()?;
     let targets: Vec<Target> = args.targets.iter().map(|t| Target::parse(t)).collect();
     let hours = (args.after * 3600, args.valid * 3600, args.sequence);

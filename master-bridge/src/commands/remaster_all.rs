@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::by_order::ByOrder;
+use super::by_order::{ByOrder, Via};
 use super::travel::{Rules, Travel};
 use crate::cli::{Global, rate};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::fleet::Destination;
 use crate::output::Output;
 use crate::plan::build::Shape;
@@ -40,32 +40,79 @@ pub struct RemasterAll {
     rules: Rules,
     #[command(flatten)]
     by_order: ByOrder,
-    /// How many go first, alone; if one of them fails nobody follows
-    #[arg(long, help_heading = "Waves", value_name = "N", default_value_t = 1)]
-    canary: usize,
-    /// How many are in a wave: a number, or a part of all
-    #[arg(long, help_heading = "Waves", value_name = "N|N%", default_value_t = Amount::Percent(10))]
-    wave: Amount,
+    #[command(flatten)]
+    waves: Waves,
+}
+
+/// How a move by jobs goes on. Signed orders are read when their minions find them, in no order.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Waves")]
+struct Waves {
+    /// How many go first, alone; if one of them fails nobody follows [default: 1]
+    #[arg(long, value_name = "N")]
+    canary: Option<usize>,
+    /// How many are in a wave: a number, or a part of all [default: 10%]
+    #[arg(long, value_name = "N|N%")]
+    wave: Option<Amount>,
     /// Who goes before whom, by a grain; the last value goes last, and those with none of the values just before it
-    #[arg(long, help_heading = "Waves", value_name = "GRAIN=A,B,…")]
+    #[arg(long, value_name = "GRAIN=A,B,…")]
     order_by: Option<OrderBy>,
-    /// How many may be on their way at once
-    #[arg(long, help_heading = "Waves", value_name = "N", default_value_t = 50)]
-    max_in_flight: usize,
-    /// Authentications a second that the new master gets
-    #[arg(long, help_heading = "Waves", value_name = "RATE", default_value = "10", value_parser = rate)]
-    auth_rate: f64,
-    /// Call the wave back and stop when more than this many failed
-    #[arg(long, help_heading = "Waves", value_name = "N", default_value_t = 2)]
-    max_failures: usize,
+    /// How many may be on their way at once [default: 50]
+    #[arg(long, value_name = "N")]
+    max_in_flight: Option<usize>,
+    /// Authentications a second that the new master gets [default: 10]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    auth_rate: Option<f64>,
+    /// Call the wave back and stop when more than this many failed [default: 2]
+    #[arg(long, value_name = "N")]
+    max_failures: Option<usize>,
     /// Pause after this many waves, the canary included; `ops resume` goes on
-    #[arg(long, help_heading = "Waves", value_name = "N")]
+    #[arg(long, value_name = "N")]
     pause_after: Option<usize>,
+}
+
+impl Waves {
+    /// The first of these options that was given.
+    fn given(&self) -> Option<&'static str> {
+        let all = [
+            ("--canary", self.canary.is_some()),
+            ("--wave", self.wave.is_some()),
+            ("--order-by", self.order_by.is_some()),
+            ("--max-in-flight", self.max_in_flight.is_some()),
+            ("--auth-rate", self.auth_rate.is_some()),
+            ("--max-failures", self.max_failures.is_some()),
+            ("--pause-after", self.pause_after.is_some()),
+        ];
+        all.into_iter()
+            .find(|(_, given)| *given)
+            .map(|(name, _)| name)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            canary: self.canary.unwrap_or(1),
+            wave: self.wave.unwrap_or(Amount::Percent(10)),
+            limits: Limits {
+                max_in_flight: self.max_in_flight.unwrap_or(50).max(1),
+                max_failures: self.max_failures.unwrap_or(2),
+                auth_rate: self.auth_rate.unwrap_or(10.0),
+                pause_after: self.pause_after,
+            },
+        }
+    }
 }
 
 impl RemasterAll {
     /// Moves everyone.
     pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
+        if self.by_order.via != Via::Job
+            && let Some(name) = self.waves.given()
+        {
+            let text = format!("{name} says nothing to a signed order");
+            return Err(Error::new(Kind::Usage, text).hint(
+                "minions read it when they find it; sign one for each part of them instead",
+            ));
+        }
         let config = MasterConfig::read(&global.salt_config)?;
         let travel = Travel {
             command: "remaster-all",
@@ -73,17 +120,8 @@ impl RemasterAll {
             destination: self.destination,
             rules: self.rules,
             by_order: self.by_order,
-            order_by: self.order_by,
-            shape: Shape {
-                canary: self.canary,
-                wave: self.wave,
-                limits: Limits {
-                    max_in_flight: self.max_in_flight.max(1),
-                    max_failures: self.max_failures,
-                    auth_rate: self.auth_rate,
-                    pause_after: self.pause_after,
-                },
-            },
+            shape: self.waves.shape(),
+            order_by: self.waves.order_by,
         };
         travel.run(global, output).await
     }

@@ -1,6 +1,7 @@
 //! `remaster status`: the truth about everyone between two masters.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,14 +9,15 @@ use salt_wire::Value;
 use serde_json::json;
 use tokio::try_join;
 
-use super::{open, patience, short};
+use super::{patience, short};
 use crate::cli::Global;
 use crate::cloud::{Client, Selection, Server};
 use crate::error::{Error, Kind, Result};
 use crate::fleet::look::{accepted, ask_all};
 use crate::output::Output;
-use crate::salt::job::Outcome;
-use crate::salt::{Local, MasterConfig};
+use crate::salt::job::{Outcome, Patience};
+use crate::salt::keys::Key;
+use crate::salt::{Local, MasterConfig, keyfile};
 
 /// Arguments of `remaster status`.
 #[derive(Debug, Args)]
@@ -27,7 +29,7 @@ pub struct Status {
     ids: Vec<String>,
     /// The new master's configuration directory; without it only the old master is asked
     #[arg(long, visible_alias = "to", value_name = "DIR")]
-    to_config: Option<std::path::PathBuf>,
+    to_config: Option<PathBuf>,
     /// Only those that are not on the new master alone, or have a reason code
     #[arg(long)]
     troubled: bool,
@@ -41,7 +43,6 @@ pub struct Status {
 impl Status {
     /// Asks both masters and everyone with a key on either.
     pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
-        let mut old = open(global).await?;
         let Some(dir) = &self.to_config else {
             return Err(Error::new(Kind::Usage, "--to-config is missing")
                 .hint("the truth needs both masters: name the new one's configuration directory"));
@@ -51,25 +52,26 @@ impl Status {
             true => Client::connect(&self.cloud).await?.servers().await?,
             false => Vec::new(),
         };
-        let patience = short(patience(global, &old));
-        let (old_keys, new_keys) = (accepted(&mut old).await?, accepted(&mut new).await?);
+        let patience = short(patience(global, &new));
+        let mut old = Old::find(global, output).await?;
+        let (old_keys, new_keys) = (old.keys().await?, accepted(&mut new).await?);
         let ids: BTreeSet<&String> = old_keys
             .keys()
             .chain(new_keys.keys())
             .filter(|id| self.ids.is_empty() || self.ids.contains(id))
             .collect();
-        let on = |keys: &std::collections::BTreeMap<String, _>| -> Vec<&str> {
+        let on = |keys: &BTreeMap<String, _>| -> Vec<&str> {
             let held = ids.iter().filter(|id| keys.contains_key(**id));
             held.map(|id| id.as_str()).collect()
         };
         let (of_old, of_new) = (on(&old_keys), on(&new_keys));
         let (ping_old, ping_new) = try_join!(
-            ask_all(&mut old, &of_old, "test.ping", &[], patience),
+            old.ask(&of_old, "test.ping", patience),
             ask_all(&mut new, &of_new, "test.ping", &[], patience),
         )?;
         let (here, there) = (answering(&ping_old), answering(&ping_new));
         let (on_old, on_new) = try_join!(
-            ask_all(&mut old, &here, "remaster.status", &[], patience),
+            old.ask(&here, "remaster.status", patience),
             ask_all(&mut new, &there, "remaster.status", &[], patience),
         )?;
         let (mut rows, mut documents) = (Vec::new(), Vec::new());
@@ -142,6 +144,45 @@ impl Status {
         }
         output.document(&document);
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The old master, or what it has left.
+enum Old {
+    Here(Box<Local>),
+    /// It does not answer: its keys are in this directory, and nobody is on it.
+    Gone(PathBuf),
+}
+
+impl Old {
+    async fn find(global: &Global, output: &Output) -> Result<Self> {
+        let config = MasterConfig::read(&global.salt_config)?;
+        let pki_dir = config.pki_dir.clone();
+        match Local::open(config).await {
+            Ok(master) => Ok(Self::Here(Box::new(master))),
+            Err(error) if error.kind == Kind::Unreachable => {
+                output.say(&format!(
+                    "{error}; its keys are read from {}",
+                    pki_dir.display()
+                ));
+                Ok(Self::Gone(pki_dir))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn keys(&mut self) -> Result<BTreeMap<String, Key>> {
+        match self {
+            Self::Here(master) => accepted(&mut **master).await,
+            Self::Gone(dir) => keyfile::by_id(dir),
+        }
+    }
+
+    async fn ask(&mut self, ids: &[&str], fun: &str, patience: Patience) -> Result<Outcome> {
+        match self {
+            Self::Here(master) => ask_all(&mut **master, ids, fun, &[], patience).await,
+            Self::Gone(_) => Ok(Outcome::default()),
+        }
     }
 }
 

@@ -39,7 +39,8 @@ pub async fn look(
         .filter(|r| r.value == Value::Bool(true))
         .map(|r| r.id.as_str())
         .collect();
-    let fingers = ask_all(old, &answering, "key.finger", &[], patience).await?;
+    // Whatever a minion's own hash_type is, ours is what it is compared with.
+    let fingers = ask_all(old, &answering, "key.finger", &["sha256"], patience).await?;
     let machines = ask_all(old, &answering, "remaster.status", &[], patience).await?;
     let grain = order_by.map(|by| by.grain.as_str());
     let names: Vec<&str> = std::iter::once("master").chain(grain).collect();

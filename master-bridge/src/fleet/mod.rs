@@ -49,11 +49,17 @@ pub struct Destination {
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub wait: u64,
     /// Seconds after which a minion that was not confirmed goes back by itself
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub confirm: u64,
     /// Run a highstate on each minion after its move
     #[arg(long)]
     pub highstate: bool,
+    /// Move nobody for whom a highstate with test=True on the new master would change more states than this
+    #[arg(long, value_name = "N")]
+    pub changes: Option<u64>,
+    /// Round trips to the new master after which a move confirms itself [default: 3 for signed orders, which may be read when nobody looks on; else none]
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u64>,
 }
 
 /// The new master, as far as it is known.
@@ -64,7 +70,17 @@ pub struct Goal {
     pub master: Option<Local>,
 }
 
+/// Round trips after which a move by signed order confirms itself: who wakes next week finds nobody who does it.
+const ROUNDS: u64 = 3;
+
 impl Destination {
+    /// The same, for orders that minions read whenever they wake.
+    pub async fn open_signed(&self) -> Result<Goal> {
+        let mut goal = self.open().await?;
+        goal.terms.rounds = self.rounds.unwrap_or(ROUNDS);
+        Ok(goal)
+    }
+
     /// Opens the new master if it runs here, and makes sure of its fingerprint.
     pub async fn open(&self) -> Result<Goal> {
         let config = match &self.to_config {
@@ -120,6 +136,9 @@ impl Destination {
             wait: self.wait,
             confirm: self.confirm,
             highstate: self.highstate,
+            rounds: self.rounds.unwrap_or(0),
+            changes: self.changes,
+            rekey: false,
             key: key.map(|key| key.wire_pem().to_owned()),
         };
         let master = match config {

@@ -180,6 +180,9 @@ impl Undo<'_> {
             wait: WAIT,
             confirm: CONFIRM,
             highstate: false,
+            rounds: 0,
+            changes: None,
+            rekey: false,
             key: None,
         };
         let (op, progress) = (&self.op.id, self.progress);

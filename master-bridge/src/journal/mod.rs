@@ -252,7 +252,7 @@ impl Journal {
             if let Some(holder) = holder {
                 let text = format!("{subject} belongs to the operation {holder}");
                 return Err(Error::new(Kind::Refused, text).hint(format!(
-                    "end that one first: `master-bridge ops resume {holder}` or `ops rollback {holder}`"
+                    "finish that one first: `master-bridge ops resume {holder}`, `ops rollback {holder}`, or `ops end {holder}` to give it up"
                 )));
             }
             transaction

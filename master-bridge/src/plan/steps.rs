@@ -20,19 +20,16 @@ pub enum Action {
     Confirm,
     /// The minion comes back to the old master.
     Return,
-    /// The old master forgets the minion's key.
-    Forget,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 5] = [
         Self::HandOver,
         Self::Move,
         Self::Settle,
         Self::Confirm,
         Self::Return,
-        Self::Forget,
     ];
 
     /// The word in the journal and in documents.
@@ -43,7 +40,6 @@ impl Action {
             Self::Settle => "settle",
             Self::Confirm => "confirm",
             Self::Return => "return",
-            Self::Forget => "forget",
         }
     }
 
@@ -84,12 +80,6 @@ impl Action {
                 "remaster.rollback, or remaster.to the old master",
                 "the minion answers on the old master",
                 "move it again",
-            ],
-            Self::Forget => [
-                "the minion answers on the new master and not on the old one",
-                "delete its key on the old master",
-                "the old master shows no such key",
-                "put the public key back",
             ],
         }
     }
@@ -145,6 +135,15 @@ pub struct Terms {
     pub confirm: u64,
     /// A highstate after the move.
     pub highstate: bool,
+    /// Round trips after which a move confirms itself; 0: somebody must.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rounds: u64,
+    /// The most states that a highstate with `test=True` on the new master may want to change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<u64>,
+    /// Nothing moves: the same master has another key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rekey: bool,
     /// Its public key (PEM), if it could be read here: it then proves itself before it sees a minion's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -166,8 +165,22 @@ impl Terms {
         if let Some(key) = &self.key {
             order.insert("key".into(), key.as_str().into());
         }
+        if self.rounds > 0 {
+            order.insert("rounds".into(), self.rounds.into());
+        }
+        if let Some(changes) = self.changes {
+            order.insert("changes".into(), changes.into());
+        }
+        if self.rekey {
+            order.insert("rekey".into(), true.into());
+        }
         order
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's way")]
+fn is_zero(rounds: &u64) -> bool {
+    *rounds == 0
 }
 
 /// How much at once, and when to stop.
@@ -346,6 +359,9 @@ pub(crate) mod tests {
                 wait: 60,
                 confirm: 60,
                 highstate: false,
+                rounds: 0,
+                changes: None,
+                rekey: false,
                 key: None,
             },
             sees_new: true,

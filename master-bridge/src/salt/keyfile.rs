@@ -1,6 +1,7 @@
 //! Minion keys as files: how they are put into a master's folder, and how they are read where no master
 //! answers any more.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -10,6 +11,7 @@ use salt_wire::crypto::PublicKey;
 use salt_wire::ids::MinionId;
 
 use super::keys::{Key, KeyState};
+use crate::error::{Error, Kind, Result};
 
 /// Writes a public key as the master keeps it: outside first, then in by one rename.
 pub(super) fn write(pki_dir: &Path, key: &Key) -> io::Result<()> {
@@ -38,6 +40,15 @@ pub(super) fn write(pki_dir: &Path, key: &Key) -> io::Result<()> {
 }
 
 /// The accepted keys in a key directory, by id: what a dead master leaves behind.
+pub fn by_id(pki_dir: &Path) -> Result<BTreeMap<String, Key>> {
+    let keys = accepted(pki_dir).map_err(|e| {
+        let text = format!("cannot read the keys in {}", pki_dir.display());
+        Error::new(Kind::Permission, text).because(&e)
+    })?;
+    Ok(keys.into_iter().map(|k| (k.id.clone(), k)).collect())
+}
+
+/// The same, in the order of their ids.
 pub fn accepted(pki_dir: &Path) -> io::Result<Vec<Key>> {
     let mut keys = Vec::new();
     for entry in fs::read_dir(pki_dir.join(KeyState::Accepted.folder()))? {

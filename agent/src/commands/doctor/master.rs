@@ -306,7 +306,7 @@ fn hint(reason: Reason, address: &MasterAddress, port: u16) -> String {
         Reason::Pending => "accept it on the master: `salt-key -a ID`, after comparing `salt-key -f ID` with our key".to_owned(),
         Reason::Rejected | Reason::DeniedOtherKey => "on the master: `salt-key -L`; delete the other or rejected key with `salt-key -d ID`, then accept ours".to_owned(),
         Reason::MasterFull => "the master's max_minions is reached: raise it, or delete keys of minions that are gone".to_owned(),
-        Reason::MasterKeyMismatch => "compare with `salt-key -F master` on the master; if its key was changed on purpose, mend master_finger or remove minion_master.pub".to_owned(),
+        Reason::MasterKeyMismatch => "compare with `salt-key -F master` on the master; if its key was changed on purpose, mend master_finger, or have it taken by `salt-agent remaster rekey`".to_owned(),
         Reason::MasterNotTrusted => "pin the master's key with master_finger".to_owned(),
         Reason::AnswerNotAuthentic => "somebody between us and the master may be answering in its place: look at the network".to_owned(),
         Reason::BadAlgorithm => "remove encryption_algorithm and signing_algorithm from the configuration, or allow them on the master".to_owned(),

@@ -38,6 +38,8 @@ const MOST_HELD_BYTES: usize = 64 << 20;
 const RENEWAL_REST: Duration = Duration::from_secs(10);
 /// A publication that cannot be handed on within this time is dropped.
 const TAKEN_WITHIN: Duration = Duration::from_secs(1);
+/// The least time between two looks at a master that is another one than it was.
+const OTHER_MASTER: Duration = Duration::from_secs(10);
 /// How often idle request connections are looked through.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -204,6 +206,7 @@ impl Driver {
             Pause::Acceptance(wait) => wait.mul_f64(0.9 + 0.2 * random()),
             Pause::Reconnect => self.options.reconnect.next(&mut dice),
             Pause::Refused => self.options.refused.next(&mut dice),
+            Pause::OtherMaster => self.options.refused.next(&mut dice).max(OTHER_MASTER),
             Pause::Dns => self.options.dns.next(&mut dice),
         }
     }

@@ -19,7 +19,7 @@ use crate::config::MasterAddress;
 use crate::context::{Job, Master};
 use crate::keys;
 use crate::remaster::{Cause, Look};
-use crate::session::{self, Client, Options, told, trouble};
+use crate::session::{self, Client, Options, RequestError, told, trouble};
 use crate::supervisor::Daemon;
 use crate::supervisor::crew::Crew;
 use crate::supervisor::links::asking;
@@ -27,6 +27,8 @@ use crate::supervisor::services::fresh_pillar;
 use crate::supervisor::sessions::Sessions;
 use crate::transport::{Error, Link, Pool, Port};
 
+/// The code of a master that let us in and then answers nothing.
+pub(super) const NO_ROUND_TRIP: &str = "no-round-trip";
 /// For one look at one port.
 const REACH: Duration = Duration::from_secs(5);
 /// For an answer, which a master that has much to do gives late.
@@ -331,8 +333,14 @@ impl Looks {
         let begun = Instant::now();
         let patience = client.patience();
         let asked = client.request(map! {"cmd" => "_file_envs"}, patience).await;
-        // Let in a moment ago, and yet refused: the time stamp is all that is left.
-        let asked = asked.map_err(|e| Cause::new(Reason::ClockSkew.code(), e.to_string()));
+        let asked = asked.map_err(|error| {
+            let code = match &error {
+                // Let in a moment ago, and yet refused: the time stamp is all that is left.
+                RequestError::Refused(_) => Reason::ClockSkew.code(),
+                RequestError::Unreachable(_) => NO_ROUND_TRIP,
+            };
+            Cause::new(code, error.to_string())
+        });
         if table
             .add("clock", begun, asked.map(|_| ((), None)))
             .is_none()

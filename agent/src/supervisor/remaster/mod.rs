@@ -23,7 +23,7 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 pub(super) use expected::{Expected, hold};
-use looks::Looks;
+use looks::{Looks, NO_ROUND_TRIP};
 use watch::{Need, Watched};
 
 use super::crew::Crew;
@@ -514,7 +514,11 @@ async fn verified(looks: &Looks, order: &Order) -> Result<(), Cause> {
             Some(trouble) => Cause::new(trouble.reason.code(), trouble.detail),
             None => Cause::new("no-pillar", e.to_string()),
         })?;
-        looks.judge_pillar(&pillar)?;
+        if let Some(less) = looks.judge_pillar(&pillar)? {
+            let text = format!("the pillar of {name} lacks what the old master's has: {less:?}");
+            warn!(order = order.id, "{text}");
+            looks.daemon.add_warning(text);
+        }
         if let Some(budget) = order.changes {
             let master = looks.daemon.links.link(&name).ok_or_else(lost)?;
             looks.test_run(master, Some(budget)).await?;
@@ -524,7 +528,7 @@ async fn verified(looks: &Looks, order: &Order) -> Result<(), Cause> {
             data: map! {"order" => order.id.as_str()}.into(),
         };
         let answer = link.client.request(event.to_map(None), ROUND_TRIP).await;
-        answer.map_err(|e| Cause::new("no-round-trip", e.to_string()))?;
+        answer.map_err(|e| Cause::new(NO_ROUND_TRIP, e.to_string()))?;
     }
     Ok(())
 }
