@@ -189,6 +189,11 @@ impl Drop for Process {
             for line in tail.into_iter().rev() {
                 eprintln!("{line}");
             }
+            return;
         }
+        // One of its threads may have ended so without anybody's notice.
+        let log = self.log();
+        let panicked = log.split_once("panicked at").map(|(_, after)| after);
+        assert!(panicked.is_none(), "{}: {panicked:?}", self.log.display());
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,9 +16,6 @@ use crate::host::{exec, privileges};
 use crate::identity::Cache;
 use crate::logging::Destination;
 use crate::supervisor::{self, End};
-
-/// What still runs on other threads when all is done gets this long.
-const LEFTOVERS: Duration = Duration::from_millis(20);
 
 pub(super) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Code> {
     if args.daemon {
@@ -71,7 +67,9 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<Code> {
         };
         anyhow::Ok(supervisor::run(loaded, reload, hangups, shutdown).await)
     });
-    runtime.shutdown_timeout(LEFTOVERS);
+    // What still runs on other threads ends with the process, and what it writes is whole or not there. Without the
+    // runtime under it, its next timer would panic.
+    std::mem::forget(runtime);
     match ended? {
         End::Stop => Ok(Code::OK),
         End::Anew(program) => {
