@@ -46,8 +46,8 @@ there: {file.mknod: [{name: ROOT/work/there}, {ntype: p}, {mode: '0600'}]}
 other mode: {file.mknod: [{name: ROOT/work/modes}, {ntype: p}, {mode: '0644'}]}
 deep: {file.mknod: [{name: ROOT/work/a/b/pipe}, {ntype: p}]}
 device: {file.mknod: [{name: ROOT/work/null}, {ntype: c}, {major: 1}, {minor: 3}]}
-known device: {file.mknod: [{name: /dev/null}, {ntype: c}, {major: 1}, {minor: 4}]}
-no block: {file.mknod: [{name: /dev/null}, {ntype: b}]}
+known device: {file.mknod: [{name: ROOT/work/null}, {ntype: c}, {major: 1}, {minor: 4}]}
+no block: {file.mknod: [{name: ROOT/work/null}, {ntype: b}]}
 file: {file.mknod: [{name: ROOT/work/file}, {ntype: c}, {major: 1}, {minor: 3}]}
 kind: {file.mknod: [{name: ROOT/work/x}, {ntype: z}]}
 by name: {file.retention_schedule: [{name: ROOT/work/named}, {retain: {most_recent: 2, first_of_month: 2, first_of_week: 1}}, {strptime_format: 'backup-%Y-%m-%d.%H%M'}]}
