@@ -164,6 +164,8 @@ fn the_old_master_is_dead() {
     sleeper.kill();
     let filed = start("filed", "identity: {metadata_url: ''}");
     let bystander = start("bystander", "identity: {metadata_url: ''}");
+    // Whoever has a master listens to that one alone.
+    write(&bystander, &order(&new, "early", "*", 1).seal(&key));
     let certified = start("certified", "identity: {metadata_url: ''}");
     let (_web, page, url) = web(release);
     // One trusts the server's authority, the other has never heard of it.
@@ -182,6 +184,8 @@ fn the_old_master_is_dead() {
     let ways = Ways::of(&old);
     let old_key = fs::read_to_string(old.pki_dir().join("master.pem")).unwrap();
     let old_key = PrivateKey::from_pem(&old_key).unwrap();
+    assert!(status(&bystander)["last"].is_null(), "it has a master");
+    fs::remove_file(bystander.config_dir().join("remaster.order")).unwrap();
     old.kill();
 
     meta.run();
