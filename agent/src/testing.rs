@@ -12,6 +12,22 @@ use crate::dispatch::Jobs;
 use crate::host::Host;
 use crate::modules;
 
+/// Holds a page of the docs against what the code prints; with `UPDATE_TABLE` it is written instead.
+pub(crate) fn page_is(name: &str, printed: &str, test: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(name);
+    if std::env::var_os("UPDATE_TABLE").is_some() {
+        std::fs::write(&path, printed).unwrap();
+        return;
+    }
+    let shown = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        shown == printed,
+        "docs/{name} is old: UPDATE_TABLE=1 cargo test -p salt-agent --lib {test}"
+    );
+}
+
 /// A context without a master below `root`: `cache` is its cachedir, `opts` its options.
 pub(crate) fn context(root: &Path, opts: Map) -> Context {
     let mut opts = opts;

@@ -111,10 +111,11 @@ fn web(release: Release) -> (Process, TempDir, String) {
     (process, dir, format!("https://127.0.0.1:{port}/order"))
 }
 
-fn config(key: &OrderKey, more: &str) -> String {
+/// An agent that hears on the orders of a key. It has a metadata service, or none with an empty address.
+fn config(public: &str, metadata_url: &str) -> String {
     format!(
-        "keysize: 2048\nagent:\n  trust: first-use\n  dead_after: 2s\n  orphaned_after: 2s\n  order_keys: ['{}']\n  identity: {{metadata_url: ''}}\n  {more}\n",
-        key.public()
+        "keysize: 2048\nagent:\n  trust: first-use\n  dead_after: 2s\n  orphaned_after: 2s\n  \
+         order_keys: ['{public}']\n  identity: {{metadata_url: '{metadata_url}'}}\n"
     )
 }
 
@@ -148,38 +149,42 @@ fn the_old_master_is_dead() {
         OrderKey::generate(&mut OsRandom).unwrap(),
     );
     let service = metadata_service(&order(&new, "move-meta", "meta*", 7).seal(&key));
-    let identity = format!("identity: {{metadata_url: '{service}'}}");
+    let public = key.public().to_string();
     let start = |id: &str, more: &str| {
-        let more = config(&key, "").replace("identity: {metadata_url: ''}", more);
-        let mut agent = Agent::start(id, &old.address.to_string(), &more);
+        let config = config(&public, "") + more;
+        let mut agent = Agent::start(id, &old.address.to_string(), &config);
         agent.wait_ready();
         introduce(&agent, &new);
         agent
     };
     // Stopped while the old master died: it reads its order when it wakes. Its key must be there to start with.
     let signer = Signer::make(&old);
-    let mut sleeper = Agent::start("sleeper", &old.address.to_string(), &signer.config(""));
+    let mut sleeper = Agent::start(
+        "sleeper",
+        &old.address.to_string(),
+        &config(&signer.public, ""),
+    );
     sleeper.wait_ready();
     introduce(&sleeper, &new);
     sleeper.kill();
-    let filed = start("filed", "identity: {metadata_url: ''}");
-    let bystander = start("bystander", "identity: {metadata_url: ''}");
+    let filed = start("filed", "");
+    let bystander = start("bystander", "");
     // Whoever has a master listens to that one alone.
     write(&bystander, &order(&new, "early", "*", 1).seal(&key));
-    let certified = start("certified", "identity: {metadata_url: ''}");
+    let certified = start("certified", "");
     let (_web, page, url) = web(release);
     // One trusts the server's authority, the other has never heard of it.
-    let from_url = format!("identity: {{metadata_url: ''}}\n  orders: {{urls: ['{url}']}}");
+    let from_url = format!("  orders: {{urls: ['{url}']}}");
     let bundle = page.path().join("ca.pem").display().to_string();
     let trusting = start("trusting", &format!("{from_url}\nca_bundle: {bundle}"));
     let wary = start("wary", &from_url);
     // Metadata is only looked at by an orphan, and once at boot: this one boots without a service.
-    let mut meta = start("meta1", "identity: {metadata_url: ''}");
+    let mut meta = start("meta1", "");
     meta.kill();
     meta.configure(&format!(
         "master: {}\n{}",
         old.address,
-        config(&key, "").replace("identity: {metadata_url: ''}", &identity)
+        config(&public, &service)
     ));
     let ways = Ways::of(&old);
     let old_key = fs::read_to_string(old.pki_dir().join("master.pem")).unwrap();
@@ -283,15 +288,6 @@ impl Signer {
         Self { dir, file, public }
     }
 
-    /// The configuration of an agent that hears on it.
-    fn config(&self, metadata_url: &str) -> String {
-        format!(
-            "keysize: 2048\nagent:\n  trust: first-use\n  dead_after: 2s\n  orphaned_after: 2s\n  \
-             order_keys: ['{}']\n  identity: {{metadata_url: '{metadata_url}'}}\n",
-            self.public
-        )
-    }
-
     fn sign(&self, to: &Master, terms: &[&str]) -> String {
         let (address, finger) = (to.address.to_string(), to.finger());
         let sign = ["-o", "json", "orders", "sign", "--key", &self.file];
@@ -326,7 +322,8 @@ impl Ways {
         });
         let signer = Signer::make(old);
         let start = |id: &str, url: &str| {
-            let mut agent = Agent::start(id, &old.address.to_string(), &signer.config(url));
+            let config = config(&signer.public, url);
+            let mut agent = Agent::start(id, &old.address.to_string(), &config);
             agent.wait_ready();
             agent
         };

@@ -56,15 +56,7 @@ impl Seams for Native {
         renderer: &str,
         files: &FileClient,
     ) -> std::result::Result<Value, String> {
-        let source = render::Source {
-            text,
-            path: None,
-            saltenv: "base",
-            sls: Some(""),
-            variables: &Map::new(),
-            files,
-        };
-        render::render(ctx, &source, renderer).map_err(|e| e.to_string())
+        render::text(ctx, text, files, renderer).map_err(|e| e.to_string())
     }
 
     fn pillar(&self, ctx: &Context) -> Result<Map> {

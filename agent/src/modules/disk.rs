@@ -166,54 +166,57 @@ fn df(ctx: &Context, first: &str, flags: Option<String>) -> Result<Vec<Vec<Strin
     Ok(lines)
 }
 
+/// What the lines say, by the place where each is mounted. Of a line that is too short Salt forgets all before it.
+fn by_place(lines: &[Vec<String>], what: impl Fn([&str; 5]) -> Value) -> Map {
+    let mut all = Map::new();
+    for words in lines {
+        match &words[..] {
+            [device, size, used, free, share, place, ..] => {
+                let what = what([device, size, used, free, share]);
+                all.insert(place.as_str().into(), what);
+            }
+            _ => all.clear(),
+        }
+    }
+    all
+}
+
 fn usage(ctx: &Context, args: &Args) -> Result {
     let flags = flags(args, "disk.usage")?;
     if !Path::new("/etc/mtab").is_file() {
         tracing::error!("df cannot run without /etc/mtab.");
         return Ok(Map::new().into());
     }
-    let mut all = Map::new();
-    for words in df(ctx, "-P", flags)? {
-        let [device, size, used, free, capacity, place, ..] = &words[..] else {
-            all.clear();
-            continue;
-        };
-        let one = map! {
-            "filesystem" => device.as_str(), "1K-blocks" => size.as_str(), "used" => used.as_str(),
-            "available" => free.as_str(), "capacity" => capacity.as_str(),
-        };
-        all.insert(place.as_str().into(), one.into());
-    }
+    let all = by_place(
+        &df(ctx, "-P", flags)?,
+        |[device, size, used, free, share]| {
+            let one = map! {
+                "filesystem" => device, "1K-blocks" => size, "used" => used,
+                "available" => free, "capacity" => share,
+            };
+            one.into()
+        },
+    );
     Ok(all.into())
 }
 
 fn inodeusage(ctx: &Context, args: &Args) -> Result {
     let flags = flags(args, "disk.inodeusage")?;
-    let mut all = Map::new();
-    for words in df(ctx, "-iP", flags)? {
-        let [device, inodes, used, free, share, place, ..] = &words[..] else {
-            all.clear();
-            continue;
-        };
-        let one = map! {
-            "inodes" => inodes.as_str(), "used" => used.as_str(), "free" => free.as_str(),
-            "use" => share.as_str(), "filesystem" => device.as_str(),
-        };
-        all.insert(place.as_str().into(), one.into());
-    }
+    let all = by_place(
+        &df(ctx, "-iP", flags)?,
+        |[device, inodes, used, free, share]| {
+            let one = map! {
+                "inodes" => inodes, "used" => used, "free" => free, "use" => share,
+                "filesystem" => device,
+            };
+            one.into()
+        },
+    );
     Ok(all.into())
 }
 
 fn percent(ctx: &Context, args: &Args) -> Result {
-    let mut all = Map::new();
-    for words in df(ctx, "-P", None)? {
-        match &words[..] {
-            [_, _, _, _, capacity, place, ..] => {
-                all.insert(place.as_str().into(), capacity.as_str().into());
-            }
-            _ => all.clear(),
-        }
-    }
+    let all = by_place(&df(ctx, "-P", None)?, |[.., share]| share.into());
     let wanted = args.get("args");
     if !wanted.is_truthy() {
         return Ok(all.into());

@@ -1,6 +1,6 @@
 //! `jinja`: what a formula's map and its data files come to.
 
-use salt_wire::{Map, Value};
+use salt_wire::Value;
 
 use super::{Function, row};
 use crate::context::{Args, Context, Error, Result};
@@ -50,16 +50,9 @@ fn imported(ctx: &Context, args: &Args, tag: &str) -> Result {
 
 fn data(ctx: &Context, text: &str) -> Result {
     let files = FileClient::new(ctx);
-    let source = render::Source {
-        text,
-        path: None,
-        saltenv: "base",
-        sls: Some(""),
-        variables: &Map::new(),
-        files: &files,
-    };
     let renderer = ctx.settings.opts.get("renderer").and_then(Value::as_str);
-    render::render(ctx, &source, renderer.unwrap_or("jinja|yaml")).map_err(|e| Error::Exception {
+    let renderer = renderer.unwrap_or("jinja|yaml");
+    render::text(ctx, text, &files, renderer).map_err(|e| Error::Exception {
         kind: "salt.exceptions.SaltRenderError",
         message: e.to_string(),
     })

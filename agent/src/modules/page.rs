@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use crate::states::{self, limits};
+use crate::testing::page_is;
 
 fn page() -> String {
     let mut text = String::from(
@@ -37,14 +37,5 @@ fn page() -> String {
 
 #[test]
 fn the_docs_list_what_is_native() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/functions.md");
-    if std::env::var_os("UPDATE_TABLE").is_some() {
-        std::fs::write(&path, page()).unwrap();
-        return;
-    }
-    let shown = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        shown == page(),
-        "docs/functions.md is old: UPDATE_TABLE=1 cargo test -p salt-agent --lib modules::page"
-    );
+    page_is("functions.md", &page(), "modules::page");
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
-use std::path::Path;
 
 use salt_wire::order::Order;
 
@@ -10,6 +9,7 @@ use super::effect::Effect;
 use super::event::Event;
 use super::state::{Cause, Journey, Millis, Previous, SavedFile, Stage, State};
 use super::step::{MAX_RESTARTS, step};
+use crate::testing::page_is;
 
 const NOW: Millis = 1_000_000_000;
 const LATE: Millis = NOW * 2;
@@ -171,16 +171,7 @@ fn page() -> String {
 
 #[test]
 fn the_docs_show_this_table() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/remaster-table.md");
-    if std::env::var_os("UPDATE_TABLE").is_some() {
-        std::fs::write(&path, page()).unwrap();
-        return;
-    }
-    let shown = std::fs::read_to_string(&path).unwrap();
-    assert!(
-        shown == page(),
-        "docs/remaster-table.md is old: UPDATE_TABLE=1 cargo test -p salt-agent remaster"
-    );
+    page_is("remaster-table.md", &page(), "remaster::table");
 }
 
 /// What the style of the machine promises, cell by cell.

@@ -37,6 +37,24 @@ pub struct Source<'a> {
     pub files: &'a FileClient,
 }
 
+/// Renders a text of no file, as an SLS without a name.
+pub fn text(
+    ctx: &Context,
+    text: &str,
+    files: &FileClient,
+    default: &str,
+) -> Result<Value, RenderError> {
+    let source = Source {
+        text,
+        path: None,
+        saltenv: "base",
+        sls: Some(""),
+        variables: &Map::new(),
+        files,
+    };
+    render(ctx, &source, default)
+}
+
 /// Renders to data by the pipe that the text's first line names, else by `default`.
 pub fn render(ctx: &Context, source: &Source<'_>, default: &str) -> Result<Value, RenderError> {
     let mut data = Value::Str(source.text.to_owned());

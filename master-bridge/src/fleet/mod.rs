@@ -77,7 +77,7 @@ impl Destination {
     /// The same, for orders that minions read whenever they wake.
     pub async fn open_signed(&self) -> Result<Goal> {
         let mut goal = self.open().await?;
-        goal.terms.rounds = self.rounds.unwrap_or(ROUNDS);
+        goal.terms.rounds = self.rounds.or(Some(ROUNDS));
         Ok(goal)
     }
 
@@ -136,7 +136,7 @@ impl Destination {
             wait: self.wait,
             confirm: self.confirm,
             highstate: self.highstate,
-            rounds: self.rounds.unwrap_or(0),
+            rounds: self.rounds,
             changes: self.changes,
             rekey: false,
             key: key.map(|key| key.wire_pem().to_owned()),

@@ -180,7 +180,7 @@ impl Undo<'_> {
             wait: WAIT,
             confirm: CONFIRM,
             highstate: false,
-            rounds: 0,
+            rounds: None,
             changes: None,
             rekey: false,
             key: None,

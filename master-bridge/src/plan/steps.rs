@@ -135,9 +135,9 @@ pub struct Terms {
     pub confirm: u64,
     /// A highstate after the move.
     pub highstate: bool,
-    /// Round trips after which a move confirms itself; 0: somebody must.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub rounds: u64,
+    /// Round trips after which a move confirms itself; nothing or 0: somebody must.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<u64>,
     /// The most states that a highstate with `test=True` on the new master may want to change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<u64>,
@@ -165,8 +165,8 @@ impl Terms {
         if let Some(key) = &self.key {
             order.insert("key".into(), key.as_str().into());
         }
-        if self.rounds > 0 {
-            order.insert("rounds".into(), self.rounds.into());
+        if let Some(rounds) = self.rounds {
+            order.insert("rounds".into(), rounds.into());
         }
         if let Some(changes) = self.changes {
             order.insert("changes".into(), changes.into());
@@ -176,11 +176,6 @@ impl Terms {
         }
         order
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's way")]
-fn is_zero(rounds: &u64) -> bool {
-    *rounds == 0
 }
 
 /// How much at once, and when to stop.
@@ -359,7 +354,7 @@ pub(crate) mod tests {
                 wait: 60,
                 confirm: 60,
                 highstate: false,
-                rounds: 0,
+                rounds: None,
                 changes: None,
                 rekey: false,
                 key: None,
