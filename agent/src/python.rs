@@ -91,6 +91,47 @@ pub fn os_error(path: &Path, error: &io::Error) -> String {
     format!("[Errno {code}] {}: '{}'", strerror(error), path.display())
 }
 
+/// A value as the tree that Salt's exceptions show of what they know besides.
+pub fn nested(value: &Value) -> String {
+    let mut lines = Vec::new();
+    branch(value, 0, "", &mut lines);
+    lines.join("\n")
+}
+
+fn branch(value: &Value, indent: usize, prefix: &str, lines: &mut Vec<String>) {
+    let room = " ".repeat(indent);
+    match value {
+        Value::Map(map) => {
+            if indent > 0 {
+                lines.push(format!("{room}----------"));
+            }
+            let mut pairs: Vec<_> = map.iter().map(|(k, v)| (text(k), v)).collect();
+            pairs.sort_by(|a, b| a.0.cmp(&b.0));
+            for (key, value) in pairs {
+                lines.push(format!("{room}{prefix}{key}:"));
+                branch(value, indent + 4, "", lines);
+            }
+        }
+        Value::List(items) => {
+            for item in items {
+                if matches!(item, Value::Map(_) | Value::List(_)) {
+                    lines.push(format!("{room}|_"));
+                    branch(item, indent + 2, "", lines);
+                } else {
+                    branch(item, indent, "- ", lines);
+                }
+            }
+        }
+        other => {
+            let rest = " ".repeat(prefix.len());
+            for (at, line) in text(other).lines().enumerate() {
+                let prefix = if at == 0 { prefix } else { &rest };
+                lines.push(format!("{room}{prefix}{line}"));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use salt_wire::map;
@@ -121,5 +162,17 @@ mod tests {
             assert_eq!(repr(&value), want);
         }
         assert_eq!(text(&"x".into()), "x");
+    }
+
+    #[test]
+    fn what_an_exception_knows_besides_is_a_tree() {
+        let change = map! { "old" => "", "new" => "2.0" };
+        let errors = vec![Value::from("E: a\nE: b"), "x".into()];
+        let info = map! { "errors" => errors, "changes" => map! { "figlet" => change } };
+        // As CommandExecutionError of 3008.3 shows the same.
+        assert_eq!(
+            nested(&info.into()),
+            "changes:\n    ----------\n    figlet:\n        ----------\n        new:\n            2.0\n        old:\nerrors:\n    - E: a\n      E: b\n    - x"
+        );
     }
 }

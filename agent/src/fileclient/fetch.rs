@@ -12,11 +12,29 @@ use super::server::{FileHash, Listing};
 use super::url::{self, SaltUrl, scheme};
 use super::{FileClient, FileError};
 use crate::fnmatch::fnmatch;
-use crate::host::fs::{Pending, make_dirs};
+use crate::host::fs::{Pending, make_dirs, write_atomic};
 use crate::host::{digest, http};
 
 /// How often a file is fetched anew when its bytes are not those that were announced.
 const TRIES: usize = 3;
+
+/// How the web is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Web {
+    /// Whether a server has to prove itself.
+    pub verify: bool,
+    /// Whether a copy that the server calls unchanged (by its ETag) is kept.
+    pub etag: bool,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            verify: true,
+            etag: false,
+        }
+    }
+}
 
 impl FileClient {
     /// Fetches a `salt://` file to `dest`, or into the cache; gives its place. `None`: no such file, or
@@ -113,6 +131,19 @@ impl FileClient {
         saltenv: &str,
         source_hash: Option<&str>,
     ) -> Result<Option<PathBuf>, FileError> {
+        let web = Web::default();
+        self.get_url_as(url, dest, makedirs, saltenv, source_hash, &web)
+    }
+
+    fn get_url_as(
+        &self,
+        url: &str,
+        dest: Option<&Path>,
+        makedirs: bool,
+        saltenv: &str,
+        source_hash: Option<&str>,
+        web: &Web,
+    ) -> Result<Option<PathBuf>, FileError> {
         match scheme(url) {
             "salt" => self.get_file(url, dest, makedirs, saltenv, None),
             "" | "file" => {
@@ -150,14 +181,14 @@ impl FileClient {
                     }
                     make_dirs(dir, 0o777).map_err(|e| FileError::io(dir, e))?;
                 }
-                self.web(url, &target)?;
+                self.web(url, &target, web)?;
                 Ok(Some(target))
             }
         }
     }
 
     /// Downloads an address of the web to a file, which is there whole or not at all.
-    fn web(&self, url: &str, target: &Path) -> Result<(), FileError> {
+    fn web(&self, url: &str, target: &Path, web: &Web) -> Result<(), FileError> {
         let (plain, _) = http::without_login(url);
         let path = plain.split_once("://").map_or(plain.as_str(), |(_, rest)| {
             rest.find('/').map_or("", |at| &rest[at..])
@@ -166,16 +197,31 @@ impl FileClient {
             path: path.split(['?', '#']).next().unwrap_or(path).to_owned(),
             detail,
         };
-        let request = http::Request {
+        let mut request = http::Request {
             method: "GET".to_owned(),
             url: url.to_owned(),
             ..http::Request::default()
         };
+        let mut note = target.as_os_str().to_owned();
+        note.push(".etag");
+        if web.etag
+            && target.exists()
+            && let Ok(etag) = fs::read_to_string(&note)
+        {
+            let etag = etag.trim().to_owned();
+            request.headers.push(("If-None-Match".to_owned(), etag));
+        }
         let agent = http::agent(&http::Manner {
             bundle: self.bundle.clone(),
+            verify: web.verify,
             ..http::Manner::default()
         });
         let answer = http::send(&agent, &request).map_err(told)?;
+        if web.etag && answer.status == 304 {
+            return Ok(());
+        }
+        let etag = answer.headers.iter().find(|(name, _)| name == "etag");
+        let etag = etag.filter(|_| web.etag).map(|(_, value)| value.clone());
         if answer.status >= 400 {
             return Err(told(format!("HTTP {}: {}", answer.status, answer.reason())));
         }
@@ -193,7 +239,23 @@ impl FileClient {
                     .map_err(|e| FileError::io(target, e))?,
             }
         }
-        pending.commit().map_err(|e| FileError::io(target, e))
+        pending.commit().map_err(|e| FileError::io(target, e))?;
+        if let Some(etag) = etag {
+            let note = Path::new(&note);
+            write_atomic(note, etag.as_bytes(), 0o600).map_err(|e| FileError::io(note, e))?;
+        }
+        Ok(())
+    }
+
+    /// A file of any address in the cache, the web asked for it in this way.
+    pub fn cache_file_as(
+        &self,
+        url: &str,
+        saltenv: &str,
+        source_hash: Option<&str>,
+        web: &Web,
+    ) -> Result<Option<PathBuf>, FileError> {
+        self.get_url_as(url, None, true, saltenv, source_hash, web)
     }
 
     /// A file of any address in the cache.

@@ -12,7 +12,7 @@ pub mod url;
 mod cache;
 mod fetch;
 
-pub use fetch::included;
+pub use fetch::{Web, included};
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

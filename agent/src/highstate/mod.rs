@@ -363,11 +363,17 @@ impl<'a> Compiler<'a> {
             }
             Ok(_) => {
                 return Ok(Outcome::Refused(vec![
-                    "SLS template_str does not render to a dictionary".to_owned(),
+                    "Template <template-str> does not render to a dictionary".to_owned(),
                 ]));
             }
             Err(error) => return Ok(Outcome::Refused(vec![error])),
         };
+        let invalid = ["include", "exclude", "extends"];
+        if let Some(item) = invalid.into_iter().find(|i| state.contains_key(*i)) {
+            return Ok(Outcome::Refused(vec![format!(
+                "The '{item}' declaration found on '<template-str>' is invalid when rendering single templates"
+            )]));
+        }
         let (mut high, errors) = self.finish_rendered(state, "", "base");
         if !errors.is_empty() {
             return Ok(Outcome::Refused(errors));

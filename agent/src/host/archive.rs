@@ -140,6 +140,15 @@ fn failed(what: &str, path: &Path, said: &str) -> String {
     format!("Unable to {what} {}: {said}", path.display())
 }
 
+/// The names of a zip's entries, one after the other as they are in it.
+pub fn zip_names(programs: &Programs<'_>, path: &Path) -> Result<Vec<String>> {
+    let said = programs.run(&["unzip", "-Z", "-1", &path.to_string_lossy()])?;
+    if !said.fine() {
+        return Err(format!("{} is not a ZIP file", path.display()));
+    }
+    Ok(said.stdout.lines().map(str::to_owned).collect())
+}
+
 /// What is in an archive. `strip` leaves out that many leading parts of each name.
 pub fn list(programs: &Programs<'_>, path: &Path, kind: Kind, strip: usize) -> Result<Contents> {
     let file = path.to_string_lossy();
@@ -158,18 +167,15 @@ pub fn list(programs: &Programs<'_>, path: &Path, kind: Kind, strip: usize) -> R
             }
         }
         Kind::Zip => {
-            let names = programs.run(&["unzip", "-Z", "-1", &file])?;
-            if !names.fine() {
-                return Err(format!("{} is not a ZIP file", path.display()));
-            }
+            let names = zip_names(programs, path)?;
             let long = programs.run(&["unzip", "-Z", "-s", "-h", &file])?;
             let kinds = long
                 .stdout
                 .lines()
                 .filter(|l| l.len() > 10 && l[..10].chars().all(|c| "dlrwxst-?SaTt".contains(c)));
             let mut kinds: Vec<char> = kinds.map(|l| l.chars().next().unwrap_or('-')).collect();
-            kinds.resize(names.stdout.lines().count(), '-');
-            for (name, kind) in names.stdout.lines().zip(kinds) {
+            kinds.resize(names.len(), '-');
+            for (name, kind) in names.iter().zip(kinds) {
                 let kind = if name.ends_with('/') { 'd' } else { kind };
                 contents.add(name, kind);
                 // Directories that have no entry of their own.

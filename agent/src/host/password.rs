@@ -1,5 +1,7 @@
 //! Hashes of passwords as `/etc/shadow` holds them: `$6$` and `$5$`, as crypt(3) makes them.
 
+use std::io;
+
 use sha2::{Digest, Sha256, Sha512};
 
 /// What crypt(3) makes of a password: `sha512` or `sha256`; of any other algorithm nothing. `salt` may begin with
@@ -28,6 +30,21 @@ pub fn hash(password: &str, salt: &str, algorithm: &str) -> Option<String> {
         sum::<Sha256>(password, salt, rounds, &ORDER_256)
     };
     Some(format!("${number}${shown}{salt}${sum}"))
+}
+
+/// A salt as crypt(3) makes one: sixteen letters of the kernel's choice.
+pub fn salt() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|e| io::Error::other(e.to_string()))?;
+    let letter = |byte: u8| char::from(LETTERS[usize::from(byte & 63)]);
+    Ok(bytes.map(letter).iter().collect())
+}
+
+/// What there is to say of an algorithm that is not one of ours.
+pub fn unknown(algorithm: &str) -> String {
+    format!(
+        "Cannot hash using '{algorithm}' hash algorithm. Natively supported algorithms are: ['sha512', 'sha256']."
+    )
 }
 
 const LETTERS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

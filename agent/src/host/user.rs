@@ -116,15 +116,6 @@ fn info(group: Group) -> GroupInfo {
     }
 }
 
-/// The stored password hash of an account; `None` when there is no entry or no right to read it.
-pub fn password_hash(name: &str) -> Option<String> {
-    let shadow = fs::read_to_string("/etc/shadow").ok()?;
-    shadow.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next()? == name).then(|| fields.next().map(str::to_owned))?
-    })
-}
-
 /// Runs one of the programs that change accounts (`useradd`, `usermod`, `gpasswd`, …).
 pub fn change<S: Into<String>>(
     host: &Host,

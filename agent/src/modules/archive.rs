@@ -88,14 +88,13 @@ pub const FUNCTIONS: &[Function] = &[
         "zip_file, dest, excludes=None, options=None, template=None, runas=None, trim_output=False, password=None, extract_perms=True",
         |ctx, args| {
             let path = PathBuf::from(args.text("zip_file")?);
-            let found = archive::list(&ctx.programs(), &path, Kind::Zip, 0);
+            let names = archive::zip_names(&ctx.programs(), &path);
             let excludes = commas(args.get("excludes"));
-            let found = found.map_err(|e| {
+            let mut names = names.map_err(|e| {
                 Error::execution(format!("Exception encountered unpacking zipfile: {e}"))
             })?;
             unzip(ctx, args, vec!["-o".to_owned()])?;
-            let names = found.files.into_iter().chain(found.links);
-            let names = names.filter(|n| !excludes.contains(n)).collect();
+            names.retain(|n| !excludes.contains(n));
             Ok(trimmed(args, names))
         },
         "Take a zip out; return its files.",

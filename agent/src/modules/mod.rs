@@ -23,12 +23,15 @@ pub mod hashutil;
 pub mod hosts;
 pub mod http;
 pub mod image;
+pub mod ini;
+pub mod iptables;
 pub mod jinja;
 pub mod key;
 pub mod kmod;
 pub mod locale;
 pub mod logmod;
 pub mod logrotate;
+pub mod lvm;
 pub mod matching;
 pub mod mine;
 pub mod mount;
@@ -38,7 +41,10 @@ mod page;
 pub mod pillar;
 pub mod pip;
 pub mod pkg;
+pub mod pkg_queries;
 pub mod pkg_repos;
+pub mod pkg_selections;
+pub mod ps;
 pub mod random;
 pub mod remaster;
 pub mod salt_version;
@@ -46,6 +52,7 @@ pub mod saltutil;
 pub mod saltutil_sync;
 pub mod schedule;
 pub mod service;
+pub mod shadow;
 pub mod slsutil;
 pub mod ssh;
 pub mod state;
@@ -128,12 +135,15 @@ const ALL: &[&[Function]] = &[
     hosts::FUNCTIONS,
     http::FUNCTIONS,
     image::FUNCTIONS,
+    ini::FUNCTIONS,
+    iptables::FUNCTIONS,
     jinja::FUNCTIONS,
     key::FUNCTIONS,
     kmod::FUNCTIONS,
     locale::FUNCTIONS,
     logmod::FUNCTIONS,
     logrotate::FUNCTIONS,
+    lvm::FUNCTIONS,
     matching::FUNCTIONS,
     mine::FUNCTIONS,
     mount::FUNCTIONS,
@@ -141,7 +151,10 @@ const ALL: &[&[Function]] = &[
     pillar::FUNCTIONS,
     pip::FUNCTIONS,
     pkg::FUNCTIONS,
+    pkg_queries::FUNCTIONS,
     pkg_repos::FUNCTIONS,
+    pkg_selections::FUNCTIONS,
+    ps::FUNCTIONS,
     random::FUNCTIONS,
     remaster::FUNCTIONS,
     salt_version::FUNCTIONS,
@@ -149,6 +162,7 @@ const ALL: &[&[Function]] = &[
     saltutil_sync::FUNCTIONS,
     schedule::FUNCTIONS,
     service::FUNCTIONS,
+    shadow::FUNCTIONS,
     slsutil::FUNCTIONS,
     ssh::FUNCTIONS,
     state::FUNCTIONS,
@@ -178,13 +192,16 @@ const FILES: &[(&str, &str)] = &[
     ("cmd", "cmdmod"),
     ("debconf", "debconfmod"),
     ("group", "groupadd"),
+    ("ini", "ini_manage"),
     ("locale", "localemod"),
     ("log", "logmod"),
+    ("lvm", "linux_lvm"),
     ("pkg", "aptpkg"),
     ("service", "systemd_service"),
     ("sys", "sysmod"),
     ("sysctl", "linux_sysctl"),
     ("random", "mod_random"),
+    ("shadow", "linux_shadow"),
     ("user", "useradd"),
     ("virtualenv", "virtualenv_mod"),
 ];

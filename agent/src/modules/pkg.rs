@@ -74,7 +74,7 @@ pub const FUNCTIONS: &[Function] = &[
     },
 ];
 
-fn apt(ctx: &Context) -> Apt<'_> {
+pub(super) fn apt(ctx: &Context) -> Apt<'_> {
     Apt {
         host: &ctx.host,
         cancel: &ctx.job.cancel,
@@ -82,11 +82,11 @@ fn apt(ctx: &Context) -> Apt<'_> {
     }
 }
 
-fn told(doing: &'static str) -> impl Fn(pkg::Error) -> Error {
+pub(super) fn told(doing: &'static str) -> impl Fn(pkg::Error) -> Error {
     move |error| Error::Execution(error.text(doing))
 }
 
-fn plain(error: pkg::Error) -> Error {
+pub(super) fn plain(error: pkg::Error) -> Error {
     Error::execution(error.errors.join("\n"))
 }
 
@@ -163,6 +163,14 @@ fn upgrade_available(ctx: &Context, args: &Args) -> Result {
     Ok(found.get(&name).is_some_and(|v| !v.is_empty()).into())
 }
 
+/// Updates the lists where the arguments ask for it.
+pub(super) fn refresh(ctx: &Context, args: &Args) -> Result<()> {
+    if args.flag("refresh") {
+        apt(ctx).update().map_err(plain)?;
+    }
+    Ok(())
+}
+
 fn refresh_db(ctx: &Context, args: &Args) -> Result {
     let valid = args.get("cache_valid_time").as_float().unwrap_or(0.0);
     if valid > 0.0
@@ -192,11 +200,20 @@ fn refresh_db(ctx: &Context, args: &Args) -> Result {
     Ok(lists.into())
 }
 
+/// A list that may have been given as text.
+fn listed(value: &Value) -> Value {
+    match value {
+        Value::Str(text) => salt_yaml::load(text).unwrap_or_else(|_| value.clone()),
+        other => other.clone(),
+    }
+}
+
 /// Packages with the version asked for, if any.
 fn targets(ctx: &Context, args: &Args) -> Result<Vec<(String, Option<String>)>> {
     let wanted = |v: &Value| (v.is_truthy()).then(|| python::text(v));
     let mut list = Vec::new();
-    match args.get("pkgs") {
+    let (pkgs, sources) = (listed(args.get("pkgs")), listed(args.get("sources")));
+    match &pkgs {
         Value::List(items) => {
             for item in items {
                 match item {
@@ -221,8 +238,8 @@ fn targets(ctx: &Context, args: &Args) -> Result<Vec<(String, Option<String>)>> 
             )));
         }
     }
-    if args.flag("sources") {
-        for source in args.get("sources").as_list().unwrap_or_default() {
+    if sources.is_truthy() {
+        for source in sources.as_list().unwrap_or_default() {
             for (_, address) in source.as_map().into_iter().flatten() {
                 let files = crate::fileclient::FileClient::new(ctx);
                 let path = files

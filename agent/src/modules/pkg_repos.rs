@@ -1,14 +1,12 @@
-//! `pkg`: package repositories of apt, and packages held in their version.
+//! `pkg`: package repositories of apt.
 
 use salt_wire::{Map, Value};
 
 use super::{Function, row};
-use crate::context::{Args, Context, Error, Result, python};
+use crate::context::{Args, Context, Error, Result};
 use crate::fileclient::FileClient;
 use crate::host::pkg::Apt;
-use crate::host::pkg::hold::hold;
 use crate::host::sources::Sources;
-use crate::states::pkg_holds;
 use crate::states::pkgrepo::{Request, shown};
 
 /// The rows of `pkg` about repositories.
@@ -29,13 +27,6 @@ pub const FUNCTIONS: &[Function] = &[
         },
         "Return a package repository; nothing when there is none.",
         "salt '*' pkg.get_repo \"myrepo definition\""
-    ),
-    row!(
-        "pkg.hold",
-        "name=None, pkgs=None, sources=None, **kwargs",
-        |ctx, args| holds(ctx, args, true),
-        "Hold packages in their version.",
-        "salt '*' pkg.hold <package name>"
     ),
     row!(
         "pkg.list_repos",
@@ -62,33 +53,7 @@ pub const FUNCTIONS: &[Function] = &[
         "Add a package repository, or change it.",
         "salt '*' pkg.mod_repo 'myrepo definition' uri=http://new/uri"
     ),
-    row!(
-        "pkg.unhold",
-        "name=None, pkgs=None, sources=None, **kwargs",
-        |ctx, args| holds(ctx, args, false),
-        "Let packages go that are held in their version.",
-        "salt '*' pkg.unhold <package name>"
-    ),
 ];
-
-fn holds(ctx: &Context, args: &Args, on: bool) -> Result {
-    let names: Vec<String> = match (args.get("pkgs"), args.get("name")) {
-        (Value::List(list), _) => list.iter().map(python::text).collect(),
-        (_, name) if name.is_truthy() => vec![python::text(name)],
-        _ => {
-            return Err(Error::invocation(
-                "One of name, pkgs, or sources must be specified.",
-            ));
-        }
-    };
-    let mut told = Map::new();
-    for name in names {
-        let done = hold(&ctx.programs(), &name, on).map_err(Error::Execution)?;
-        let one = pkg_holds::shown(&name, &done);
-        told.insert(name.into(), one.into());
-    }
-    Ok(told.into())
-}
 
 fn del_repo(ctx: &Context, args: &Args) -> Result {
     let repo = args.text("repo")?;

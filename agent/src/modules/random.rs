@@ -7,7 +7,7 @@ use salt_wire::Value;
 
 use super::{Function, python_int, row};
 use crate::context::{Args, Context, Error, Result};
-use crate::host::digest;
+use crate::host::{digest, password};
 
 /// The rows of `random`.
 pub const FUNCTIONS: &[Function] = &[
@@ -255,27 +255,14 @@ fn str_encode(_: &Context, args: &Args) -> Result {
     Ok(STANDARD.encode(bytes).into())
 }
 
-/// Letters of a hash's salt.
-const SALT: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
 fn shadow_hash(_: &Context, args: &Args) -> Result {
     let algorithm = args.text("algorithm")?;
     let password = args.opt_text("password")?.unwrap_or_default();
     let salt = match args.opt_text("crypt_salt")? {
         Some(salt) => salt,
-        None => {
-            let mut salt = String::new();
-            for _ in 0..16 {
-                let at = usize::try_from(below(64)?).unwrap_or_default();
-                salt.push(char::from(SALT[at]));
-            }
-            salt
-        }
+        None => password::salt().map_err(|e| Error::execution(e.to_string()))?,
     };
-    match crate::host::password::hash(&password, &salt, &algorithm) {
-        Some(hash) => Ok(hash.into()),
-        None => Err(Error::invocation(format!(
-            "Cannot hash using '{algorithm}' hash algorithm. Natively supported algorithms are: ['sha512', 'sha256']."
-        ))),
-    }
+    password::hash(&password, &salt, &algorithm)
+        .map(Value::from)
+        .ok_or_else(|| Error::invocation(password::unknown(&algorithm)))
 }

@@ -30,7 +30,6 @@ const LIMITS: &[(&str, &[&str])] = &[
             "ignore_comment_characters",
         ],
     ),
-    ("file.serialize", &["encoding"]),
     ("git.cloned", &["password"]),
     ("git.config_set", &["password"]),
     ("git.config_unset", &["password", "value_regex", "all"]),
@@ -47,7 +46,7 @@ const LIMITS: &[(&str, &[&str])] = &[
         ],
     ),
     ("mount.unmounted", &["user"]),
-    ("pkg.installed", &["pkg_verify", "hold"]),
+    ("pkg.installed", &["pkg_verify"]),
     (
         "pkgrepo.absent",
         &["keyid", "keyid_ppa", "ppa", "ppa_auth", "copr"],
@@ -56,21 +55,7 @@ const LIMITS: &[(&str, &[&str])] = &[
         "pkgrepo.managed",
         &["ppa_auth", "consolidate", "keyid_ppa", "copr"],
     ),
-    (
-        "user.present",
-        &[
-            "hash_password",
-            "loginclass",
-            "date",
-            "mindays",
-            "maxdays",
-            "inactdays",
-            "warndays",
-            "expire",
-            "password_lock",
-            "local",
-        ],
-    ),
+    ("user.present", &["local"]),
 ];
 
 /// The arguments of a function that this agent does not carry out.
@@ -124,10 +109,9 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_is_no_obstacle() {
-        let asked = |given: Map| asked("user.present", &given);
-        assert!(
-            asked(map! { "date" => Value::Null, "local" => false, "loginclass" => "" }).is_empty()
-        );
-        assert_eq!(asked(map! { "mindays" => 0, "uid" => 5 }), ["mindays"]);
+        let asked = |given: Map| asked("file.managed", &given);
+        let nothing = map! { "attrs" => Value::Null, "selinux" => false, "signature" => "" };
+        assert!(asked(nothing).is_empty());
+        assert_eq!(asked(map! { "attrs" => 0, "mode" => 5 }), ["attrs"]);
     }
 }

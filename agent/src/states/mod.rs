@@ -16,15 +16,19 @@ pub mod grains;
 pub mod group;
 pub mod host;
 pub mod http;
+pub mod ini;
+pub mod iptables;
 pub mod kmod;
 pub mod limits;
 pub mod locale;
 pub mod logrotate;
+pub mod lvm;
 pub mod module;
 pub mod mount;
 pub mod pip;
 pub mod pkg;
 pub mod pkg_holds;
+pub mod pkg_uptodate;
 pub mod pkgrepo;
 pub mod saltutil;
 pub mod schedule;
@@ -142,14 +146,18 @@ const ALL: &[&[State]] = &[
     group::STATES,
     host::STATES,
     http::STATES,
+    ini::STATES,
+    iptables::STATES,
     kmod::STATES,
     locale::STATES,
     logrotate::STATES,
+    lvm::STATES,
     module::STATES,
     mount::STATES,
     pip::STATES,
     pkg::STATES,
     pkg_holds::STATES,
+    pkg_uptodate::STATES,
     pkgrepo::STATES,
     saltutil::STATES,
     schedule::STATES,

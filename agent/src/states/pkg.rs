@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use salt_wire::{Map, Value, map};
 
+use super::pkg_holds::Asked;
 use super::{Outcome, Run, State};
 use crate::context::{Context, Error, python};
 use crate::host::pkg::{self, Apt, Install, Mode, Packages};
@@ -42,7 +43,7 @@ type Done = Result<Outcome, Error>;
 /// Packages with the versions that are wanted; none, `latest`, or conditions.
 type Desired = IndexMap<String, Option<String>>;
 
-fn apt(ctx: &Context) -> Apt<'_> {
+pub(super) fn apt(ctx: &Context) -> Apt<'_> {
     Apt {
         host: &ctx.host,
         cancel: &ctx.job.cancel,
@@ -50,7 +51,7 @@ fn apt(ctx: &Context) -> Apt<'_> {
     }
 }
 
-fn plain(error: pkg::Error) -> Error {
+pub(super) fn plain(error: pkg::Error) -> Error {
     Error::Execution(error.errors.join("\n"))
 }
 
@@ -61,14 +62,26 @@ fn known(ctx: &Context) -> Result<pkg::Known, Error> {
 /// The outcome of packages that could not be dealt with.
 fn encountered(doing: &str, error: pkg::Error) -> Outcome {
     // apt's own functions know only these two.
-    let text = error.text(if doing == "installing" {
+    let known = if doing == "installing" {
         doing
     } else {
         "removing"
-    });
-    Outcome::failed(format!(
-        "An error was encountered while {doing} package(s): {text}"
-    ))
+    };
+    let Some(changes) = error.changes.as_ref().map(pkg::report) else {
+        let text = error.text(known);
+        return Outcome::failed(format!(
+            "An error was encountered while {doing} package(s): {text}"
+        ));
+    };
+    let changes = if doing == "purging" {
+        map! { "removed" => Map::new(), "installed" => changes }
+    } else {
+        changes
+    };
+    Outcome {
+        changes,
+        ..Outcome::failed(error.without_changes(known))
+    }
 }
 
 fn is_installed(installed: &Packages, name: &str, version: Option<&str>) -> bool {
@@ -111,7 +124,7 @@ fn shown(name: &str, version: Option<&str>) -> String {
 }
 
 /// Whether apt's lists are to be updated first: when asked to, or once in a run.
-fn refresh(ctx: &Context, run: &Run<'_>) -> bool {
+pub(super) fn refresh(ctx: &Context, run: &Run<'_>) -> bool {
     match run.args.get("refresh") {
         Value::Null => ctx.settings.cachedir.join("pkg_refresh").exists(),
         other => other.is_truthy(),
@@ -172,9 +185,13 @@ fn installed(ctx: &Context, run: &Run<'_>) -> Done {
         } else {
             ""
         };
-        return Ok(Outcome::unchanged(format!(
+        let mut out = Outcome::unchanged(format!(
             "All specified packages are already installed{desired}"
-        )));
+        ));
+        if let Some(asked) = Asked::carry_out(ctx, run, wanted.keys())? {
+            asked.append(&mut out);
+        }
+        return Ok(out);
     }
     if run.test {
         let open: Vec<_> = targets
@@ -186,6 +203,7 @@ fn installed(ctx: &Context, run: &Run<'_>) -> Done {
         let mut changes = Map::new();
         for name in targets.keys() {
             let new = offered.get(name).filter(|v| !v.is_empty());
+            let new = targets[name].as_ref().or(new);
             let new = new.map_or("installed", String::as_str);
             changes.insert(
                 name.as_str().into(),
@@ -214,7 +232,7 @@ fn installed(ctx: &Context, run: &Run<'_>) -> Done {
         Ok(changes) => pkg::report(&changes),
         Err(error) => return Ok(encountered("installing", error)),
     };
-    judge(ctx, &wanted, &targets, changes)
+    judge(ctx, run, &wanted, &targets, changes)
 }
 
 /// How to install, as far as the state's arguments say it.
@@ -232,7 +250,10 @@ fn order(run: &Run<'_>) -> Result<Install, Error> {
 }
 
 /// What became of the packages, in Salt's words.
-fn judge(ctx: &Context, wanted: &Desired, targets: &Desired, changes: Map) -> Done {
+fn judge(ctx: &Context, run: &Run<'_>, wanted: &Desired, targets: &Desired, changes: Map) -> Done {
+    let mut out = Outcome::changed(changes, "");
+    let asked = Asked::carry_out(ctx, run, wanted.keys())?;
+    let (held, other) = asked.map_or_else(Default::default, |a| a.merge(&mut out));
     let after = known(ctx)?.installed;
     let (mut modified, mut same, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for (name, version) in wanted {
@@ -270,6 +291,7 @@ fn judge(ctx: &Context, wanted: &Desired, targets: &Desired, changes: Map) -> Do
             modified.len()
         ));
     }
+    comments.extend(held);
     if !same.is_empty() && same.len() <= 20 {
         comments.push(format!(
             "The following packages were already installed: {}",
@@ -281,12 +303,12 @@ fn judge(ctx: &Context, wanted: &Desired, targets: &Desired, changes: Map) -> Do
             same.len()
         ));
     }
-    Ok(Outcome {
-        result: Some(failed.is_empty()),
-        changes,
-        comment: comments.join("\n"),
-        extra: Map::new(),
-    })
+    comments.extend(other);
+    if !failed.is_empty() {
+        out.result = Some(false);
+    }
+    out.comment = comments.join("\n");
+    Ok(out)
 }
 
 /// Package files from anywhere, by name.
@@ -319,9 +341,11 @@ fn from_sources(ctx: &Context, run: &Run<'_>) -> Done {
         .map(|(n, v)| (n.clone(), v.clone()))
         .collect();
     if targets.is_empty() {
-        return Ok(Outcome::unchanged(
-            "All specified packages are already installed",
-        ));
+        let mut out = Outcome::unchanged("All specified packages are already installed");
+        if let Some(asked) = Asked::carry_out(ctx, run, wanted.keys())? {
+            asked.append(&mut out);
+        }
+        return Ok(out);
     }
     let names: Vec<_> = targets.keys().cloned().collect();
     if run.test {
@@ -353,7 +377,7 @@ fn from_sources(ctx: &Context, run: &Run<'_>) -> Done {
         install.targets.push((path.display().to_string(), None));
     }
     match apt(ctx).install(&install) {
-        Ok(changes) => judge(ctx, &wanted, &targets, pkg::report(&changes)),
+        Ok(changes) => judge(ctx, run, &wanted, &targets, pkg::report(&changes)),
         Err(error) => Ok(encountered("installing", error)),
     }
 }

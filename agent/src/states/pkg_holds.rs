@@ -46,14 +46,17 @@ fn locks(ctx: &Context) -> Result<Vec<String>, Error> {
     Ok(held.map(|(name, _)| name).collect())
 }
 
+/// The selection of a package before and after.
+pub fn change((old, new): &(Option<String>, String)) -> Map {
+    let old = old.as_ref().map_or(Value::Null, |o| o.as_str().into());
+    map! { "old" => old, "new" => new.as_str() }
+}
+
 /// One package's part of `changes`.
-pub(crate) fn shown(name: &str, done: &Held) -> Map {
-    let changes = match &done.change {
-        Some((old, new)) => map! { "old" => old.as_str(), "new" => new.as_str() },
-        None => Map::new(),
-    };
+pub fn shown(name: &str, done: &Held) -> Map {
+    let changes = done.change.as_ref().map_or_else(Map::new, change);
     map! {
-        "name" => name, "changes" => changes, "result" => done.fine, "comment" => done.comment.as_str(),
+        "name" => name, "changes" => changes, "result" => done.fine.map_or(Value::Null, Value::Bool), "comment" => done.comment.as_str(),
     }
 }
 
@@ -67,8 +70,8 @@ struct Report {
 
 impl Report {
     fn change(&mut self, ctx: &Context, name: &str, on: bool) -> Result<Held, Error> {
-        let done = hold(&ctx.programs(), name, on).map_err(Error::Execution)?;
-        self.failed |= !done.fine;
+        let done = hold(&ctx.programs(), name, on, false).map_err(Error::Execution)?;
+        self.failed |= done.fine != Some(true);
         self.changes.insert(name.into(), shown(name, &done).into());
         Ok(done)
     }
@@ -99,6 +102,87 @@ impl Report {
     }
 }
 
+/// What `hold` of `pkg.installed` did to packages, sorted by how it ended.
+pub(super) struct Asked {
+    changed: Vec<(String, Held)>,
+    same: Vec<Held>,
+    failed: Vec<Held>,
+}
+
+impl Asked {
+    /// Holds these packages or lets them go, as the argument says; `None` when it says nothing.
+    pub(super) fn carry_out<'n>(
+        ctx: &Context,
+        run: &Run<'_>,
+        names: impl Iterator<Item = &'n String>,
+    ) -> Result<Option<Self>, Error> {
+        let Some(on) = run.args.extra.get("hold").map(Value::is_truthy) else {
+            return Ok(None);
+        };
+        let mut all = Self {
+            changed: Vec::new(),
+            same: Vec::new(),
+            failed: Vec::new(),
+        };
+        for name in names {
+            let done = hold(&ctx.programs(), name, on, run.test).map_err(Error::Execution)?;
+            match done {
+                done if done.change.is_some() => all.changed.push((name.clone(), done)),
+                done if done.fine == Some(true) => all.same.push(done),
+                done => all.failed.push(done),
+            }
+        }
+        Ok(Some(all))
+    }
+
+    /// Adds what it did where nothing else was to be done.
+    pub(super) fn append(self, out: &mut Outcome) {
+        for (name, done) in &self.changed {
+            if let Some(pair) = &done.change {
+                out.changes
+                    .insert(name.as_str().into(), change(pair).into());
+            }
+        }
+        let changed = self.changed.into_iter().map(|(_, done)| done);
+        for done in changed.chain(self.same).chain(self.failed) {
+            out.comment += &format!(".\n{}", done.comment);
+            out.result = done.fine;
+        }
+    }
+
+    /// Adds the changes beside those of an installation; the comments of packages that changed, and of those that
+    /// did not.
+    pub(super) fn merge(self, out: &mut Outcome) -> (Vec<String>, Vec<String>) {
+        let mut comments = Vec::new();
+        for (name, done) in self.changed {
+            comments.push(done.comment);
+            let Some((old, new)) = done.change else {
+                continue;
+            };
+            if let Some(Value::Map(there)) = out.changes.get_mut(name.as_str()) {
+                let old = old.unwrap_or_else(|| "None".to_owned());
+                for (key, text) in [("new", new), ("old", old)] {
+                    let before = there.get(key).map(python::text).unwrap_or_default();
+                    let joined = if before.is_empty() {
+                        text
+                    } else {
+                        format!("{before}\n{text}")
+                    };
+                    there.insert(key.into(), joined.into());
+                }
+            } else {
+                let one = map! { "new" => new };
+                out.changes.insert(name.into(), one.into());
+            }
+        }
+        if !self.failed.is_empty() {
+            out.result = Some(false);
+        }
+        let rest = self.same.into_iter().chain(self.failed);
+        (comments, rest.map(|done| done.comment).collect())
+    }
+}
+
 fn held(ctx: &Context, run: &Run<'_>) -> Done {
     let replace = run.args.flag("replace");
     let Some(wanted) = packages(run)?.or_else(|| replace.then(Vec::new)) else {
@@ -113,7 +197,7 @@ fn held(ctx: &Context, run: &Run<'_>) -> Done {
             continue;
         }
         let done = report.change(ctx, name, true)?;
-        report.comments.push(if done.fine {
+        report.comments.push(if done.fine == Some(true) {
             format!("Package {name} is now being held")
         } else {
             format!("Package {name} was not held")

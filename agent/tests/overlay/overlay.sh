@@ -1,4 +1,4 @@
-# A throw-away copy of this machine: mount and process name spaces of its own, / an overlay whose changes lie in
+# A throw-away copy of this machine: mount, process and network name spaces of its own, / an overlay whose changes lie in
 # memory. OUT is the machine's own directory; $1 is the script that runs inside.
 set -eu
 base=$(mktemp -d)

@@ -93,6 +93,63 @@ cat >/usr/local/bin/debconf-set-selections <<'SH'
 #!/bin/sh
 { cat -- "${1:--}"; echo; } | sed '/^$/d; s/ /\t/; s/ /\t/; s/ /\t/' >>/var/lib/parity/answers
 SH
+# Volumes as lines of two files: device and group; group, name and mebibytes.
+cat >/usr/local/bin/lvm <<'SH'
+#!/bin/sh
+dir=/var/lib/parity/lvm
+mkdir -p $dir && touch $dir/pv $dir/lv
+program=${0##*/} words= size=
+while [ $# -gt 0 ]; do
+    case "$1" in
+    -L) size=${2%[Mm]} && shift ;;
+    -n) words="$words $2" && shift ;;
+    --metadatasize) shift ;;
+    -*) ;;
+    *) words="$words $1" ;;
+    esac
+    shift
+done
+set -- $words
+fail() { echo "  $*" >&2; exit 5; }
+regroup() { sed -i "s|^$1 .*|$1 $2|" $dir/pv; }
+case "$program" in
+lvm) printf '  LVM version:     2.03.16(2) (2022-05-18)\n  Library version: 1.02.185 (2022-05-18)\n' ;;
+pvdisplay)
+    [ -z "${1:-}" ] || grep -q "^$1 " $dir/pv || fail "Failed to find physical volume \"$1\"."
+    grep "^${1:-}" $dir/pv | while read -r device group; do
+        echo "  $device:$group:2097152:-1:8:8:-1:4096:255:255:0:uuid"
+    done ;;
+vgdisplay)
+    [ -z "${1:-}" ] || grep -q " $1\$" $dir/pv || fail "Volume group \"$1\" not found"
+    cut -d' ' -f2 $dir/pv | grep "${1:-.}" | sort -u | while read -r group; do
+        echo "  $group:r/w:772:-1:0:0:0:-1:0:1:1:1044480:4096:255:0:255:uuid"
+    done ;;
+lvdisplay)
+    [ -z "${1:-}" ] || [ -n "$(echo "$1" | while IFS=/ read -r _ _ g l; do grep "^$g $l " $dir/lv; done)" ] || fail "Failed to find logical volume \"$1\""
+    while read -r group name mib; do
+        [ -n "${1:-}" ] && [ "$1" != "/dev/$group/$name" ] && continue
+        echo "  /dev/$group/$name:$group:3:1:-1:0:$((mib * 2048)):$((mib / 4)):-1:0:-1:253:0"
+    done <$dir/lv ;;
+pvcreate) for device; do
+        case "$device" in *refused) fail "Cannot use $device: device is refused" ;; esac
+        echo "$device " >>$dir/pv
+    done ;;
+pvremove) for device; do sed -i "\\|^$device |d" $dir/pv; done ;;
+vgcreate | vgextend) group=$1; shift; for device; do
+        grep -q "^$device " $dir/pv || fail "No PV label found on $device."
+        regroup "$device" "$group"
+    done ;;
+vgremove) cut -d' ' -f1,2 $dir/pv | while read -r device group; do [ "$group" != "$1" ] || regroup "$device" ""; done ;;
+lvcreate) [ "$size" -le 1000 ] || fail "Volume group \"$2\" has insufficient free space"; echo "$2 $1 $size" >>$dir/lv ;;
+lvresize) echo "$1" | while IFS=/ read -r _ _ group name; do sed -i "s|^$group $name .*|$group $name $size|" $dir/lv; done ;;
+lvremove) echo "$1" | while IFS=/ read -r group name; do sed -i "/^$group $name /d" $dir/lv; done ;;
+esac
+SH
+for program in pv vg lv; do
+    for action in display create remove; do ln -s lvm /usr/local/bin/$program$action; done
+done
+ln -s lvm /usr/local/bin/vgextend && ln -s lvm /usr/local/bin/lvresize
+touch /srv/disk1 /srv/disk2 /srv/disk3 /srv/refused
 chmod 755 /usr/local/bin/*
 printf 'parity-old\tparity/c\tstring\told\n' >/var/lib/parity/answers
 printf '# own\n0 0 * * * /bin/own\n# Lines below here are managed by Salt, do not edit\nPATH=/sbin\nGONE=x\n# SALT_CRON_IDENTIFIER:/bin/kept\n* * * * * /bin/kept\n# SALT_CRON_IDENTIFIER:old\n7 * * * * /bin/old\n* * * * * /bin/gone\n@reboot /bin/reboot\n' >/var/lib/parity/cron.root
@@ -131,6 +188,12 @@ look() {
     echo "== services"
     cat /var/lib/parity/*.log 2>/dev/null || true
     ls /etc/rc2.d | grep parity || true
+    echo "== packet filter"
+    iptables -S
+    iptables -t nat -S
+    ip6tables -S
+    grep -v '^#' /var/lib/parity/rules 2>/dev/null || true
+    cat /var/lib/parity/lvm/* 2>/dev/null || true
     echo "== files"
     find /srv/tree -printf '%P %m %U:%G %l\n' 2>/dev/null | sort || true
 }

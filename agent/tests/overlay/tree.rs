@@ -238,6 +238,108 @@ unmounted: {mount.unmounted: [{name: /srv/old}, {persist: true}, {config: /var/l
 not mounted: {mount.unmounted: [{name: /srv/none}]}
 ",
     ),
+    (
+        "passwords",
+        "
+aged: {user.present: [{name: parity-age}, {uid: 4110}, {password: '$6$salt$aged'}, {mindays: 3}, {maxdays: 90}, {warndays: 5}, {inactdays: 10}, {expire: 30000}, {date: 19000}]}
+empty: {user.present: [{name: parity-empty}, {uid: 4111}, {empty_password: true}]}
+both: {user.present: [{name: parity-both}, {uid: 4112}, {empty_password: true}, {password: '$6$salt$both'}]}
+zero: {user.present: [{name: parity-zero}, {uid: 4113}, {mindays: 0}, {inactdays: 0}, {date: 0}]}
+own group: {user.present: [{name: parity-old}, {uid: 4114}, {optional_groups: [parity-old]}]}
+locked: {user.present: [{name: parity-hash}, {password_lock: true}]}
+locked again: {user.present: [{name: parity-hash}, {password_lock: true}]}
+unlocked: {user.present: [{name: parity-hash}, {password_lock: false}]}
+ages: {user.present: [{name: parity-olduser}, {mindays: 1}, {maxdays: 50}, {warndays: 0}, {inactdays: -1}, {expire: 30000}]}
+never: {user.present: [{name: parity-olduser}, {expire: -1}]}
+text: {user.present: [{name: parity-olduser}, {maxdays: '5'}]}
+with password: {user.present: [{name: parity-hash}, {password: '$6$salt$new'}, {maxdays: 33}]}
+same password: {user.present: [{name: parity-hash}, {password: '$6$salt$new'}, {maxdays: 34}]}
+in clear: {user.present: [{name: parity-hash}, {password: secret}, {hash_password: true}]}
+looked at: {module.run: [{shadow.info: [parity-age]}, {'shadow.info:none': [parity-none]}, {shadow.default_hash: []}]}
+set: {module.run: [{shadow.set_maxdays: [parity-age, 91]}, {shadow.set_date: [parity-age, 19001]}, {shadow.lock_password: [parity-age]}, {'shadow.set_mindays:none': [parity-none, 1]}]}
+by hash: {module.run: [{shadow.set_password: [parity-age, '$6$salt$set']}, {shadow.del_password: [parity-both]}, {shadow.unlock_password: [parity-age]}]}
+made: {module.run: [{shadow.gen_password: [secret, {crypt_salt: salt}, {algorithm: sha256}]}]}
+",
+    ),
+    (
+        "packages",
+        "
+lists: {cmd.run: [{name: 'rm -f /etc/apt/sources.list.d/*; echo deb [trusted=yes] file:/srv/repo ./ >/etc/apt/sources.list; apt-get -q update >/dev/null 2>&1'}]}
+fresh: {pkg.installed: [{name: parity-one}]}
+held: {pkg.installed: [{name: parity-two}, {version: '1.0'}, {hold: true}]}
+held already: {pkg.installed: [{name: parity-two}, {hold: true}]}
+several: {pkg.installed: [{pkgs: [parity-one, parity-three]}, {hold: true}]}
+released: {pkg.installed: [{name: parity-one}, {hold: false}]}
+released again: {pkg.installed: [{name: parity-one}, {hold: false}]}
+none: {pkg.installed: [{name: parity-none}, {hold: true}]}
+nothing to do: {pkg.uptodate: [{refresh: false}]}
+newer: {pkg.installed: [{name: parity-two}, {version: '2.0'}]}
+let go: {pkg.unheld: [{name: parity-two}]}
+older: {pkg.installed: [{name: parity-two}, {version: '1.0'}]}
+up to date: {pkg.uptodate: [{refresh: false}]}
+queries: {module.run: [{pkg.owner: [/etc/parity-one.conf]}, {pkg.list_upgrades: [{refresh: false}]}, {pkg.get_selections: [{pattern: 'parity-*'}]}, {pkg.which: [{path: /etc/parity-one.conf}]}, {pkg.file_list: [parity-one]}, {pkg.file_dict: [parity-three]}, {pkg.show: [parity-two, {filter: 'description,architecture'}]}, {pkg.parse_arch: [{name: 'a:i386'}]}, {pkg.normalize_name: [{name: 'a:amd64'}]}]}
+selected: {module.run: [{pkg.set_selections: [{selection: {hold: [parity-one]}}]}, {pkg.hold: [{name: parity-none}]}, {pkg.unhold: [{name: parity-two}]}, {pkg.autoremove: [{list_only: true}]}]}
+purged but held: {pkg.purged: [{name: parity-three}]}
+let go, too: {pkg.unheld: [{all: true}, {pkgs: []}]}
+purged: {pkg.purged: [{name: parity-three}]}
+",
+    ),
+    (
+        "firewall",
+        "
+own chain: {iptables.chain_present: [{name: OWN}]}
+again: {iptables.chain_present: [{name: OWN}]}
+ssh: {iptables.append: [{chain: INPUT}, {jump: ACCEPT}, {match: state}, {connstate: NEW}, {dport: 22}, {protocol: tcp}, {sport: '1025:65535'}]}
+in test and for real: {iptables.append: [{table: filter}, {chain: OWN}, {jump: ACCEPT}, {source: '!10.0.0.0/8'}, {proto: udp}, {dports: [53, 67]}, {comment: two words}, {save: /var/lib/parity/rules}]}
+saved: {iptables.append: [{chain: OWN}, {jump: DROP}, {if: lo}, {save: /var/lib/parity/rules}]}
+first: {iptables.insert: [{chain: INPUT}, {position: 1}, {jump: OWN}]}
+from the end: {iptables.insert: [{chain: INPUT}, {position: -1}, {jump: DROP}, {protocol: icmp}]}
+six: {iptables.append: [{family: ipv6}, {chain: INPUT}, {jump: ACCEPT}, {protocol: tcp}, {dport: 22}]}
+no protocol: {iptables.append: [{chain: INPUT}, {jump: ACCEPT}, {dports: '80,443'}]}
+no target: {iptables.append: [{chain: INPUT}, {jump: NONE}, {protocol: tcp}]}
+no chain: {iptables.append: [{jump: ACCEPT}]}
+gone: {iptables.delete: [{chain: OWN}, {jump: DROP}, {if: lo}, {save: /var/lib/parity/rules}]}
+not there: {iptables.delete: [{chain: OWN}, {jump: DROP}, {if: eth9}]}
+by place: {iptables.delete: [{chain: INPUT}, {position: 1}]}
+policy: {iptables.set_policy: [{chain: FORWARD}, {policy: DROP}]}
+in use: {iptables.chain_absent: [{name: OWN}]}
+no such: {iptables.chain_absent: [{name: NONE}]}
+flushed: {iptables.flush: [{table: nat}, {chain: POSTROUTING}]}
+nat: {iptables.append: [{table: nat}, {chain: POSTROUTING}, {jump: MASQUERADE}, {of: lo}]}
+looked at: {module.run: [{iptables.get_rules: []}, {iptables.get_policy: [{chain: FORWARD}]}, {iptables.check_chain: [{chain: OWN}]}, {iptables.check: [{chain: INPUT}, {rule: '-p tcp --dport 1 -j ACCEPT'}]}, {iptables.get_saved_policy: [{chain: INPUT}, {conf_file: /var/lib/parity/rules}]}]}
+built: {module.run: [{iptables.build_rule: [{full: 'True'}, {command: A}, {chain: INPUT}, {jump: LOG}, {log-prefix: 'a b'}, {match: 'limit'}, {limit: 5/min}, {match-set: [a src, '!b dst']}]}]}
+changed: {module.run: [{iptables.append: [{chain: INPUT}, {rule: '-p tcp --dport 9 -j DROP'}]}, {iptables.insert: [{chain: INPUT}, {position: 1}, {rule: '-p tcp --dport 10 -j DROP'}]}, {iptables.delete: [{table: filter}, {chain: INPUT}, {rule: '-p tcp --dport 9 -j DROP'}]}, {iptables.new_chain: [{chain: TWO}]}, {iptables.delete_chain: [{chain: TWO}]}, {iptables.flush: [{chain: INPUT}]}, {iptables.set_policy: [{chain: FORWARD}, {policy: ACCEPT}]}]}
+",
+    ),
+    (
+        "volumes",
+        "
+physical: {lvm.pv_present: [{name: /srv/disk1}]}
+again: {lvm.pv_present: [{name: /srv/disk1}]}
+second: {lvm.pv_present: [{name: /srv/disk2}, {metadatasize: 1m}]}
+missing: {lvm.pv_present: [{name: /srv/none}]}
+refused: {lvm.pv_present: [{name: /srv/refused}]}
+group: {lvm.vg_present: [{name: parity}, {devices: [/srv/disk1]}]}
+more: {lvm.vg_present: [{name: parity}, {devices: '/srv/disk1,/srv/disk2,/srv/disk3'}]}
+other: {lvm.vg_present: [{name: other}, {devices: /srv/disk3}]}
+cut: {lvm.lv_present: [{name: data}, {vgname: parity}, {size: 100M}]}
+there: {lvm.lv_present: [{name: data}, {vgname: parity}, {size: 100M}]}
+grown: {lvm.lv_present: [{name: data}, {vgname: parity}, {size: 200M}]}
+smaller: {lvm.lv_present: [{name: data}, {vgname: parity}, {size: 120M}]}
+forced: {lvm.lv_present: [{name: data}, {vgname: parity}, {size: 120M}, {force: true}]}
+share: {lvm.lv_present: [{name: data}, {vgname: parity}, {extents: 100%FREE}]}
+too large: {lvm.lv_present: [{name: large}, {vgname: parity}, {size: 2000M}]}
+both: {lvm.lv_present: [{name: large}, {vgname: parity}, {size: 20M}, {extents: 5}]}
+unit: {lvm.lv_present: [{name: large}, {vgname: parity}, {size: 2x}]}
+looked at: {module.run: [{lvm.pvdisplay: []}, {lvm.vgdisplay: [{vgname: parity}]}, {lvm.lvdisplay: []}, {lvm.version: []}, {lvm.fullversion: []}, {'lvm.pvdisplay:real': [{pvname: /srv/disk1}, {real: true}]}]}
+gone: {lvm.lv_absent: [{name: data}, {vgname: parity}]}
+gone again: {lvm.lv_absent: [{name: data}, {vgname: parity}]}
+no group: {lvm.vg_absent: [{name: parity}]}
+no group again: {lvm.vg_absent: [{name: parity}]}
+no volume: {lvm.pv_absent: [{name: /srv/disk2}]}
+no volume again: {lvm.pv_absent: [{name: /srv/disk2}]}
+",
+    ),
 ];
 
 /// Further files of the tree.

@@ -2,6 +2,8 @@
 
 use super::cases::{APPLY, Case};
 
+const INI: &str = "# head\ntop = 1\n\n[main]\n; why\nkey=value\n  continued\nother = 1\n#off = no\nodd\n\n[second]\nx = y\n";
+
 pub const MORE: &[Case] = &[
     Case {
         name: "patches",
@@ -33,6 +35,62 @@ several: {file.patch: [{name: ROOT/work/one}, {source: ['salt://none', 'salt://n
             ("work/other", "quite\nanother\ntext\n"),
             ("work/dir/x", "x\n"),
             ("work/dir/in/y", "y\n"),
+        ],
+        opts: "{}",
+        calls: APPLY,
+    },
+    Case {
+        name: "settings of ini files",
+        files: &[
+            ("srv/t.sls", "
+set: {ini.options_present: [{name: ROOT/work/a.ini}, {sections: {top: 2, main: {key: new, added: 1, off: 'yes'}, fresh: {a: b, c: true}}}]}
+there: {ini.options_present: [{name: ROOT/work/b.ini}, {sections: {main: {key: value}}}]}
+strict: {ini.options_present: [{name: ROOT/work/c.ini}, {strict: true}, {sections: {main: {key: value}}}]}
+strict at the top: {ini.options_present: [{name: ROOT/work/d.ini}, {strict: true}, {sections: {other: x, main: {key: value, other: 1}}}]}
+close: {ini.options_present: [{name: ROOT/work/e.ini}, {no_spaces: true}, {sections: {main: {key: new}}}]}
+colon: {ini.options_present: [{name: ROOT/work/colon.ini}, {separator: ':'}, {sections: {s: {b: 3}}}]}
+made: {ini.options_present: [{name: ROOT/work/made.ini}, {sections: {one: {a: 1}}}]}
+nothing: {ini.options_present: [{name: ROOT/work/f.ini}]}
+gone: {ini.options_absent: [{name: ROOT/work/g.ini}, {sections: {main: [key, none], nowhere: [x]}}]}
+not there: {ini.options_absent: [{name: ROOT/work/h.ini}, {sections: {main: [none]}}]}
+no section: {ini.sections_absent: [{name: ROOT/work/i.ini}, {sections: [main, none]}]}
+no such section: {ini.sections_absent: [{name: ROOT/work/j.ini}, {sections: [none]}]}
+"),
+            ("work/a.ini", INI), ("work/b.ini", INI), ("work/c.ini", INI), ("work/d.ini", INI), ("work/e.ini", INI),
+            ("work/f.ini", INI), ("work/g.ini", INI), ("work/h.ini", INI), ("work/i.ini", INI), ("work/j.ini", INI),
+            ("work/k.ini", INI), ("work/l.ini", INI),
+            ("work/colon.ini", "[s]\na: 1\nb : 2\n"),
+        ],
+        opts: "{}",
+        calls: &[
+            ("state.apply", r#"["t"]"#, r#"{"test": true}"#),
+            ("state.apply", r#"["t"]"#, "{}"),
+            ("state.apply", r#"["t"]"#, "{}"),
+            ("ini.get_ini", r#"["ROOT/work/a.ini"]"#, "{}"),
+            ("ini.get_section", r#"["ROOT/work/a.ini", "main"]"#, "{}"),
+            ("ini.get_option", r#"["ROOT/work/a.ini", "main", "key"]"#, "{}"),
+            ("ini.get_option", r#"["ROOT/work/a.ini", "none", "key"]"#, "{}"),
+            ("ini.get_ini", r#"["ROOT/work/none.ini"]"#, "{}"),
+            ("ini.set_option", r#"["ROOT/work/k.ini", {"main": {"key": 5}}]"#, "{}"),
+            ("ini.remove_option", r#"["ROOT/work/k.ini", "main", "other"]"#, "{}"),
+            ("ini.remove_option", r#"["ROOT/work/k.ini", null, "top"]"#, "{}"),
+            ("ini.remove_section", r#"["ROOT/work/l.ini", "main"]"#, "{}"),
+            ("ini.remove_section", r#"["ROOT/work/l.ini", "none"]"#, "{}"),
+        ],
+    },
+    Case {
+        name: "other encodings",
+        files: &[
+            ("srv/t.sls", "
+replaced: {file.replace: [{name: ROOT/work/wide}, {pattern: 'two'}, {repl: 'zwölf'}, {encoding: utf-16}]}
+added: {file.replace: [{name: ROOT/work/more}, {pattern: '^none$'}, {repl: new}, {append_if_not_found: true}, {encoding: utf-16}, {backup: false}]}
+not found: {file.replace: [{name: ROOT/work/same}, {pattern: none}, {repl: new}, {encoding: utf-16}]}
+no encoding: {file.replace: [{name: ROOT/work/same}, {pattern: one}, {repl: new}]}
+made: {file.managed: [{name: ROOT/work/made}, {contents: \"aé\"}, {encoding: utf-16-be}]}
+narrow: {file.managed: [{name: ROOT/work/narrow}, {contents: \"aé\"}, {encoding: latin-1}]}
+data: {file.serialize: [{name: ROOT/work/data}, {dataset: {a: \"é\"}}, {serializer: json}, {encoding: utf-8}]}
+"),
+            ("setup.sh", r"for file in wide more same; do printf '\377\376o\000n\000e\000\r\000\n\000t\000w\000o\000\n\000' >work/$file; done"),
         ],
         opts: "{}",
         calls: APPLY,

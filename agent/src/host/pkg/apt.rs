@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use salt_wire::{Map, Value, map};
+use salt_wire::{Map, map};
 
-use super::{Known, Packages, apt_get, candidates, compare, fulfils, list};
+use super::{Known, Packages, apt_get, candidates, compare, fulfils, hold, list, query};
+use crate::host::program::Programs;
 use crate::host::{Cancel, Host};
+use crate::python;
 
 /// What went wrong, in apt's or dpkg's words; with what changed before it did.
 #[derive(Debug, Clone, Default, thiserror::Error)]
@@ -30,17 +32,33 @@ impl Error {
 }
 
 impl Error {
-    /// As Salt words it; `doing` is `installing` or `removing`.
+    /// As Salt words it; `doing` is `installing`, `removing` or `upgrading`.
     pub fn text(self, doing: &str) -> String {
-        let Some(changes) = self.changes else {
+        let changes = self.changes.as_ref().map(report);
+        self.worded(doing, changes)
+    }
+
+    /// [`Error::text`] for a state, which shows the changes elsewhere.
+    pub fn without_changes(self, doing: &str) -> String {
+        self.worded(doing, None)
+    }
+
+    fn worded(self, doing: &str, changes: Option<Map>) -> String {
+        if self.changes.is_none() {
             return self.errors.join("\n");
+        }
+        let mut info = map! { "errors" => self.errors };
+        if let Some(changes) = changes {
+            info.insert("changes".into(), changes.into());
+        }
+        let what = if doing == "upgrading" {
+            "packages"
+        } else {
+            "package(s)"
         };
-        let info = map! { "errors" => self.errors, "changes" => report(&changes) };
-        let options = salt_yaml::DumpOptions::default();
-        let shown = salt_yaml::dump(&Value::Map(info), &options).unwrap_or_default();
         format!(
-            "Problem encountered {doing} package(s). Additional info follows:\n\n{}",
-            shown.trim_end()
+            "Problem encountered {doing} {what}. Additional info follows:\n\n{}",
+            python::nested(&info.into())
         )
     }
 }
@@ -226,11 +244,83 @@ impl Apt<'_> {
             }
         }
         if !names.is_empty() {
+            let held = self.release(&names)?;
             words.push("install".into());
             words.extend(names);
-            errors.extend(self.run(&words)?);
+            let told = self.run(&words);
+            // Held again before anything is said: a failure must not leave them loose.
+            self.select(&held, "hold")?;
+            errors.extend(told?);
         }
         self.finish(&before, errors)
+    }
+
+    /// Lets those of the packages go that are held, and names them: who asks for a package by name means it, held
+    /// or not.
+    fn release(&self, names: &[String]) -> Result<Vec<String>> {
+        let programs = Programs::new(self.host, self.cancel);
+        let all = hold::selections(&programs).map_err(Error::early)?;
+        let plain = names.iter().filter_map(|n| n.split('=').next());
+        let held: Vec<String> = plain
+            .filter(|n| all.get(*n).is_some_and(|s| s == "hold"))
+            .map(str::to_owned)
+            .collect();
+        self.select(&held, "install")?;
+        Ok(held)
+    }
+
+    fn select(&self, names: &[String], selection: &str) -> Result<()> {
+        let programs = Programs::new(self.host, self.cancel);
+        names
+            .iter()
+            .try_for_each(|name| hold::select(&programs, name, selection))
+            .map_err(Error::early)
+    }
+
+    /// What an upgrade would install, by name; `dist`: also what has to come or go for it.
+    pub fn upgrades(&self, dist: bool, fromrepo: Option<&str>) -> Result<BTreeMap<String, String>> {
+        let mut words = vec!["--just-print".to_owned(), upgrade_word(dist).to_owned()];
+        if let Some(repo) = fromrepo {
+            words.extend(["-o".to_owned(), format!("APT::Default-Release={repo}")]);
+        }
+        let out = apt_get(self.host, &words, self.cancel)
+            .map_err(|e| Error::early(format!("apt-get: {e}")))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+        if out.retcode == 0 {
+            return Ok(query::planned(&stdout));
+        }
+        let said = [stderr, stdout].into_iter().find(|t| !t.is_empty());
+        Err(Error::early(match said {
+            Some(said) => format!("Failed to get upgrades: {said}"),
+            None => "Failed to get upgrades".to_owned(),
+        }))
+    }
+
+    /// Upgrades everything, and tells what changed.
+    pub fn upgrade(&self, dist: bool, how: &Install) -> Result<Changes> {
+        let before = self.known()?.installed;
+        let mut words = options(how);
+        words.push(upgrade_word(dist).into());
+        let errors = self.run(&words)?.into_iter().collect();
+        self.finish(&before, errors)
+    }
+
+    /// The packages that were only needed by others that are gone.
+    pub fn unneeded(&self, purge: bool) -> Result<Vec<String>> {
+        let out = apt_get(self.host, &autoremove("--assume-no", purge), self.cancel)
+            .map_err(|e| Error::early(format!("apt-get: {e}")))?;
+        Ok(query::listed_for_removal(&String::from_utf8_lossy(
+            &out.stdout,
+        )))
+    }
+
+    /// Takes those away, and tells what changed.
+    pub fn autoremove(&self, purge: bool) -> Result<Changes> {
+        let before = self.known()?.installed;
+        // Salt does not ask whether it went well, but what is gone.
+        self.run(&autoremove("--assume-yes", purge))?;
+        self.finish(&before, Vec::new())
     }
 
     /// Takes packages away that are there; what changed, of the installed and of those of which only the
@@ -279,6 +369,16 @@ impl Apt<'_> {
             changes: Some(changed),
         })
     }
+}
+
+fn upgrade_word(dist: bool) -> &'static str {
+    if dist { "dist-upgrade" } else { "upgrade" }
+}
+
+fn autoremove(answer: &str, purge: bool) -> Vec<String> {
+    let purge = purge.then_some("--purge");
+    let words = [Some(answer), purge, Some("autoremove")];
+    words.into_iter().flatten().map(str::to_owned).collect()
 }
 
 /// One line of `apt-get update`.

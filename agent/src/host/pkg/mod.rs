@@ -2,6 +2,7 @@
 //! versions.
 
 pub mod hold;
+pub mod query;
 
 mod apt;
 mod version;

@@ -4,7 +4,8 @@ pub mod auth;
 pub mod known;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
 use super::digest;
 use super::user::{self, Account};
@@ -18,7 +19,7 @@ pub fn fingerprint(key: &str, hash_type: Option<&str>) -> Result<Option<String>>
         .filter(|h| !h.is_empty())
         .unwrap_or("sha256")
         .to_lowercase();
-    let Ok(raw) = STANDARD.decode(key) else {
+    let Some(raw) = decoded(key) else {
         return Ok(None);
     };
     let sum = digest::bytes(&raw, &form)
@@ -29,6 +30,30 @@ pub fn fingerprint(key: &str, hash_type: Option<&str>) -> Result<Option<String>>
         .map(|pair| String::from_utf8_lossy(pair).into_owned())
         .collect();
     Ok(Some(pairs.join(":")))
+}
+
+/// What Python makes of base64: other characters are passed over, and so is padding that nothing needs.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let (mut letters, mut pads) = (String::new(), 0);
+    for c in text.chars() {
+        let within = letters.len() % 4;
+        if c == '=' {
+            pads += 1;
+            if within >= 2 && within + pads >= 4 {
+                letters.extend(std::iter::repeat_n('=', 4 - within));
+                break;
+            }
+        } else if c.is_ascii_alphanumeric() || c == '+' || c == '/' {
+            pads = 0;
+            letters.push(c);
+        }
+    }
+    // What is left over in the last letters does not count.
+    let engine = GeneralPurpose::new(
+        &STANDARD,
+        GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+    );
+    engine.decode(letters).ok()
 }
 
 fn account(user: &str) -> Result<Account> {
@@ -45,5 +70,22 @@ mod tests {
         assert_eq!(print, "90:01:50:98:3c:d2:4f:b0:d6:96:3f:7d:28:e1:7f:72");
         assert_eq!(fingerprint("not base64!", None).unwrap(), None);
         assert!(fingerprint("YWJj", Some("crc")).is_err());
+    }
+
+    #[test]
+    fn base64_is_read_as_python_reads_it() {
+        // Each as `base64.b64decode` has it.
+        for (text, bytes) in [
+            ("AAAA=", Some(3)),
+            ("AAAABC==", Some(4)),
+            ("AAAABC=", None),
+            ("AAAAB===", None),
+            ("AA AA", Some(3)),
+            ("AAA=A", Some(2)),
+            ("====", Some(0)),
+            ("bad!", None),
+        ] {
+            assert_eq!(decoded(text).map(|b| b.len()), bytes, "{text}");
+        }
     }
 }

@@ -72,10 +72,22 @@ pub(super) fn script(ctx: &Context, args: &Args) -> Result {
             }
         }
     }
+    let background = args.flag("bg");
+    if background {
+        // Nobody is here any more when it ends: a shell waits for it and removes the file.
+        let wait = "\"$@\"; code=$?; rm -f -- \"$1\"; exit $code";
+        let shell = ["/bin/sh", "-c", wait, "sh"].map(str::to_owned);
+        words.splice(0..0, shell);
+        request.named.insert("python_shell".into(), false.into());
+    }
     request.named.insert("cmd".into(), words.into());
     // Already applied to the script itself.
     request.named.insert("template".into(), Value::Null);
-    match run::run(ctx, &request, Streams::Apart) {
+    let ran = run::run(ctx, &request, Streams::Apart);
+    if background && ran.is_ok() {
+        path.hand_over();
+    }
+    match ran {
         Ok(ran) => Ok(Value::Map(all(args, ran))),
         Err(Error::Execution(text) | Error::Invocation(text)) => {
             error!(

@@ -67,11 +67,6 @@ fn edit(ctx: &Context, args: &Args, state: &str) -> Result {
     ] {
         given.shift_remove(key);
     }
-    if args.flag("encoding") {
-        return Err(Error::invocation(
-            "The argument 'encoding' is not supported by this agent",
-        ));
-    }
     let out = states::call(ctx, state, given, args.flag("dry_run"))?;
     if out.result == Some(false) {
         return Err(Error::execution(out.comment));

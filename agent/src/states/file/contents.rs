@@ -4,6 +4,7 @@ use salt_wire::Value;
 
 use super::source;
 use crate::context::{Context, python};
+use crate::host::charset::Charset;
 use crate::states::Run;
 
 /// `contents` and its kin as bytes; the error is the state's comment.
@@ -57,20 +58,11 @@ pub(super) fn of(ctx: &Context, run: &Run<'_>) -> Result<Option<Vec<u8>>, String
     if args.flag("template") {
         text = source::render(ctx, run, &text, &python::text(args.get("template")), None)?;
     }
-    let encoding = args.get("encoding");
-    match encoding.as_str().map(str::to_lowercase).as_deref() {
-        None | Some("utf-8" | "utf8") => Ok(Some(text.into_bytes())),
-        Some("ascii" | "us-ascii") if text.is_ascii() => Ok(Some(text.into_bytes())),
-        Some("latin-1" | "latin1" | "iso-8859-1") => text
-            .chars()
-            .map(|c| u8::try_from(u32::from(c)).ok())
-            .collect::<Option<Vec<u8>>>()
-            .map(Some)
-            .ok_or_else(|| "the contents cannot be encoded as latin-1".to_owned()),
-        Some(other) => Err(format!(
-            "the encoding '{other}' is not supported by this agent"
-        )),
-    }
+    let encoded = match args.get("encoding") {
+        Value::Null => return Ok(Some(text.into_bytes())),
+        name => Charset::named(&python::text(name)).and_then(|c| c.encode(&text)),
+    };
+    encoded.map(Some)
 }
 
 /// The value under a key path, or those under several, a line each; the error is the key that is missing.

@@ -38,6 +38,11 @@ pub(super) fn real(name: &str) -> PathBuf {
 
 /// Replaces a file's text; owner and mode stay. With a backup suffix the old file is kept beside it.
 pub(super) fn put(path: &Path, text: &str, backup: Option<&str>) -> Result<(), Error> {
+    put_bytes(path, text.as_bytes(), backup)
+}
+
+/// [`put`] with the bytes of the new text.
+pub(super) fn put_bytes(path: &Path, bytes: &[u8], backup: Option<&str>) -> Result<(), Error> {
     let failed = |e: std::io::Error| Error::execution(os_error(path, &e));
     let before = owners::stats(path, true).map_err(failed)?;
     if let Some(suffix) = backup {
@@ -46,7 +51,7 @@ pub(super) fn put(path: &Path, text: &str, backup: Option<&str>) -> Result<(), E
         let old = fs::read(path).map_err(failed)?;
         write(Path::new(&copy), &old, &before).map_err(failed)?;
     }
-    write(path, text.as_bytes(), &before).map_err(failed)
+    write(path, bytes, &before).map_err(failed)
 }
 
 fn write(path: &Path, bytes: &[u8], like: &owners::Stats) -> std::io::Result<()> {

@@ -142,7 +142,13 @@ impl File<'_> {
         {
             return Ok(refused);
         }
-        match self.write(source.as_ref(), contents.as_deref()) {
+        let written = self.write(source.as_ref(), contents.as_deref());
+        if *args.get("keep_source") == Value::Bool(false)
+            && let Some(copy) = source.and_then(|s| s.cached)
+        {
+            drop(fs::remove_file(copy));
+        }
+        match written {
             Ok(outcome) => Ok(outcome),
             Err(error) => failed(format!("Unable to manage file: {error}")),
         }

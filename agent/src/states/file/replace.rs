@@ -5,10 +5,11 @@ use std::path::Path;
 
 use salt_wire::{Value, map};
 
-use super::edit::{self, check_file, contains, outcome, put, read, suffix};
+use super::edit::{self, check_file, contains, outcome, put, put_bytes, read, suffix};
 use super::pattern::{self, kept_lines};
 use super::{Done, failed, path_of};
 use crate::context::{Context, Error, python};
+use crate::host::charset::Charset;
 use crate::host::diff;
 use crate::states::{Outcome, Run};
 
@@ -23,6 +24,13 @@ fn text_of(path: &Path) -> Result<String, Error> {
     read(path)
 }
 
+/// A file's text in an encoding of its own; lines end in one way, as Python reads them.
+fn decoded(path: &Path, charset: Charset) -> Result<String, Error> {
+    let bytes = fs::read(path).map_err(|e| Error::execution(super::os_error(path, &e)))?;
+    let text = charset.decode(&bytes).map_err(Error::Execution)?;
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
 pub(super) fn replace(_: &Context, run: &Run<'_>) -> Done {
     let (name, args) = (path_of(run)?, run.args);
     if name.is_empty() {
@@ -35,7 +43,14 @@ pub(super) fn replace(_: &Context, run: &Run<'_>) -> Done {
         return failed(text);
     }
     let path = edit::real(&name);
-    let old = text_of(&path)?;
+    let charset = match args.get("encoding") {
+        Value::Null => None,
+        name => Some(Charset::named(&python::text(name)).map_err(Error::Execution)?),
+    };
+    let old = match charset {
+        None => text_of(&path)?,
+        Some(charset) => decoded(&path, charset)?,
+    };
     let (append, prepend) = (
         args.flag("append_if_not_found"),
         args.flag("prepend_if_not_found"),
@@ -89,7 +104,11 @@ pub(super) fn replace(_: &Context, run: &Run<'_>) -> Done {
     }
     if !run.test {
         let backup = suffix(args.get("backup"));
-        put(&path, &new, backup.as_deref())?;
+        let bytes = match charset {
+            None => new.as_bytes().to_vec(),
+            Some(charset) => charset.encode(&new).map_err(Error::Execution)?,
+        };
+        put_bytes(&path, &bytes, backup.as_deref())?;
         if let Some(backup) = backup
             && let Ok(target) = fs::read_link(&name)
         {

@@ -104,6 +104,7 @@ pub(super) fn serialize(ctx: &Context, run: &Run<'_>) -> Done {
         "check_cmd",
         "tmp_dir",
         "tmp_ext",
+        "encoding",
     ] {
         given.insert(key.into(), args.get(key).clone());
     }

@@ -8,7 +8,7 @@ use salt_wire::{Map, Value};
 use super::saltenv;
 use crate::context::{Context, python};
 use crate::fileclient::url::scheme;
-use crate::fileclient::{FileHash, Listing, SaltUrl};
+use crate::fileclient::{FileHash, Listing, SaltUrl, Web};
 use crate::host::digest;
 use crate::host::http::redacted;
 use crate::states::Run;
@@ -21,6 +21,8 @@ pub(in crate::states) struct Source {
     pub(in crate::states) announced: Option<FileHash>,
     /// The address, for modes that follow it.
     pub(in crate::states) address: String,
+    /// Where its copy is, when it had to be fetched.
+    pub(in crate::states) cached: Option<PathBuf>,
 }
 
 impl Source {
@@ -122,15 +124,37 @@ fn fetched(
     } else {
         let sum = if hash.is_truthy() {
             Some(parse_hash(run, name, address, hash)?)
-        } else if run.args.flag("skip_verify") {
+        } else if run.args.flag("skip_verify") || run.args.flag("use_etag") {
             None
         } else {
             return Err(format!(
                 "Unable to verify upstream hash of source file {address}, please set source_hash or set skip_verify to True"
             ));
         };
+        if let Some(announced) = sum.as_ref().filter(|_| !template.is_truthy())
+            && let Some(bytes) = there_already(name, announced)
+        {
+            return Ok(Source {
+                bytes,
+                announced: sum,
+                address: address.to_owned(),
+                cached: None,
+            });
+        }
         let wanted = sum.as_ref().map(|s| s.hsum.as_str());
-        match run.files.cache_file(address, &env, wanted) {
+        // What is not verified is not fetched a second time either.
+        let kept = run
+            .files
+            .is_cached(address, &env)
+            .map_err(|e| e.to_string())?;
+        let kept = kept
+            .map(PathBuf::from)
+            .filter(|_| sum.is_none() && run.args.flag("skip_verify"));
+        let fetched = match kept {
+            Some(path) => Ok(Some(path)),
+            None => run.files.cache_file_as(address, &env, wanted, &web(run)),
+        };
+        match fetched {
             Ok(Some(path)) => path,
             Ok(None) => return Err(format!("Source file '{address}' not found")),
             Err(error) => return Err(format!("Failed to cache {address}: {error}")),
@@ -163,7 +187,23 @@ fn fetched(
         bytes,
         announced,
         address: address.to_owned(),
+        cached: (!local).then_some(path),
     })
+}
+
+/// How a state wants the web to be asked.
+fn web(run: &Run<'_>) -> Web {
+    Web {
+        verify: *run.args.get("verify_ssl") != Value::Bool(false),
+        etag: run.args.flag("use_etag"),
+    }
+}
+
+/// The managed file itself, when it already is what the source announces: nothing needs to travel.
+fn there_already(name: &str, announced: &FileHash) -> Option<Vec<u8>> {
+    let path = Path::new(name);
+    let sum = digest::file(path, &announced.hash_type).ok()?;
+    (sum == announced.hsum).then(|| fs::read(path).ok())?
 }
 
 /// `defaults` below `context`, as templates see them.
@@ -232,7 +272,7 @@ pub(in crate::states) fn parse_hash(
         let env = saltenv(run);
         let file = run
             .files
-            .cache_file(&text, &env, None)
+            .cache_file_as(&text, &env, None, &web(run))
             .map_err(|e| e.to_string())?
             .ok_or_else(|| format!("Source hash file {text} not found"))?;
         let lines = fs::read_to_string(&file).map_err(|e| super::os_error(&file, &e))?;

@@ -1,5 +1,7 @@
 //! `user`: accounts, their groups and their properties.
 
+mod shadow;
+
 use std::path::Path;
 
 use salt_wire::{Map, Value, map};
@@ -75,7 +77,7 @@ impl Wanted<'_> {
     }
 
     /// What differs, by Salt's names; the error is what must not change.
-    fn changes(&self, now: &Account) -> Result<Map, String> {
+    fn changes(&self, now: &Account, shadow: &shadow::Wanted<'_>) -> Result<Map, String> {
         let args = self.run.args;
         let mut changes = Map::new();
         let mut errors = Vec::new();
@@ -113,18 +115,7 @@ impl Wanted<'_> {
         if let Some(shell) = self.text("shell").filter(|s| *s != now.shell) {
             changes.insert("shell".into(), shell.into());
         }
-        let hash = user::password_hash(&self.name).unwrap_or_default();
-        let empty = args.flag("empty_password");
-        if let Some(password) = self.text("password").filter(|p| !p.is_empty())
-            && !empty
-            && hash != password
-            && (args.flag("enforce_password") || matches!(hash.as_str(), "!" | "*"))
-        {
-            changes.insert("passwd".into(), password.into());
-        }
-        if empty && !hash.is_empty() {
-            changes.insert("empty_password".into(), true.into());
-        }
+        shadow.changes(&mut changes);
         for (key, value) in GECOS.iter().zip(&now.gecos) {
             if let Some(wanted) = self.text(key).filter(|w| w != value) {
                 changes.insert((*key).into(), wanted.into());
@@ -172,19 +163,6 @@ fn call(ctx: &Context, argv: &[&str]) -> Result<bool, Error> {
     user::change(&ctx.host, argv, &[], &ctx.job.cancel)
         .map(|out| out.retcode == 0)
         .map_err(|_| Error::execution(format!("Command '{program}' cannot be found")))
-}
-
-/// Sets a password hash; it travels on standard input, where no process list shows it.
-fn set_hash(ctx: &Context, name: &str, hash: &str) -> Result<bool, Error> {
-    let line = format!("{name}:{hash}\n");
-    user::change(
-        &ctx.host,
-        ["chpasswd", "-e"],
-        line.as_bytes(),
-        &ctx.job.cancel,
-    )
-    .map(|out| out.retcode == 0)
-    .map_err(|_| Error::execution("Command 'chpasswd' cannot be found"))
 }
 
 fn present(ctx: &Context, run: &Run<'_>) -> Done {
@@ -240,7 +218,8 @@ fn present(ctx: &Context, run: &Run<'_>) -> Done {
 fn update(ctx: &Context, wanted: &Wanted<'_>, now: &Account, pending: &[String]) -> Done {
     let run = wanted.run;
     let name = &wanted.name;
-    let changes = match wanted.changes(now) {
+    let entry = shadow::Wanted::of(run, name)?;
+    let changes = match wanted.changes(now, &entry) {
         Ok(changes) => changes,
         Err(text) => return Ok(Outcome::failed(text)),
     };
@@ -264,8 +243,8 @@ fn update(ctx: &Context, wanted: &Wanted<'_>, now: &Account, pending: &[String])
         }
         return Ok(Outcome::would(Map::new(), comment));
     }
-    let hash = user::password_hash(name);
-    apply(ctx, wanted, now, &changes)?;
+    let before_entry = shadow::entry(name);
+    apply(ctx, wanted, now, &changes, &entry)?;
     let Some(after) = user::account(name) else {
         return Ok(Outcome::failed(format!(
             "User {name} is not there any more"
@@ -276,10 +255,11 @@ fn update(ctx: &Context, wanted: &Wanted<'_>, now: &Account, pending: &[String])
         .into_iter()
         .filter(|(k, v)| before.get(k) != Some(v))
         .collect();
-    if user::password_hash(name) != hash {
-        changed.insert("passwd".into(), "XXX-REDACTED-XXX".into());
+    entry.report(before_entry.as_ref(), &mut changed);
+    let mut left = wanted.changes(&after, &entry).unwrap_or_default();
+    if let Some(hash) = left.get_mut("passwd") {
+        *hash = "XXX-REDACTED-XXX".into();
     }
-    let left = wanted.changes(&after).unwrap_or_default();
     let mut out = Outcome::changed(changed, format!("Updated user {name}"));
     if out.changes.is_empty() {
         out.comment = format!("User {name} is present and up to date");
@@ -294,15 +274,16 @@ fn update(ctx: &Context, wanted: &Wanted<'_>, now: &Account, pending: &[String])
     Ok(out)
 }
 
-fn apply(ctx: &Context, wanted: &Wanted<'_>, now: &Account, changes: &Map) -> Result<(), Error> {
+fn apply(
+    ctx: &Context,
+    wanted: &Wanted<'_>,
+    now: &Account,
+    changes: &Map,
+    entry: &shadow::Wanted<'_>,
+) -> Result<(), Error> {
     let name = wanted.name.as_str();
     let text = |key: &str| changes.get(key).map(python::text);
-    if let Some(hash) = text("passwd") {
-        set_hash(ctx, name, &hash)?;
-    }
-    if changes.contains_key("empty_password") {
-        call(ctx, &["passwd", "-d", name])?;
-    }
+    entry.apply_password(ctx, changes)?;
     if let Some(home) = text("home") {
         let mut argv = vec!["usermod", "-d", home.as_str()];
         if wanted.run.args.flag("persist_home") {
@@ -319,6 +300,7 @@ fn apply(ctx: &Context, wanted: &Wanted<'_>, now: &Account, changes: &Map) -> Re
                 .map_err(|e| Error::execution(format!("{home}: {e}")))?;
         }
     }
+    entry.apply_ages(ctx, changes)?;
     for (key, flag) in [("uid", "-u"), ("gid", "-g"), ("shell", "-s")] {
         if let Some(value) = text(key) {
             call(ctx, &["usermod", flag, &value, name])?;
@@ -349,6 +331,8 @@ fn apply(ctx: &Context, wanted: &Wanted<'_>, now: &Account, changes: &Map) -> Re
 fn create(ctx: &Context, wanted: &Wanted<'_>) -> Done {
     let args = wanted.run.args;
     let name = wanted.name.as_str();
+    let mut groups = wanted.groups.clone().unwrap_or_default();
+    groups.extend(wanted.optional.iter().cloned());
     let mut argv: Vec<String> = vec!["useradd".into()];
     for (key, flag) in [("shell", "-s"), ("uid", "-u")] {
         if let Some(value) = wanted.text(key).filter(|v| !v.is_empty()) {
@@ -359,11 +343,8 @@ fn create(ctx: &Context, wanted: &Wanted<'_>) -> Done {
         argv.extend(["-g".to_owned(), gid]);
     } else if args.flag("usergroup") {
         argv.push("-U".into());
-    } else if let Some(own) = wanted
-        .groups
-        .as_ref()
-        .filter(|g| g.iter().any(|g| g == name))
-        .and_then(|_| perms::gid_of(name))
+    } else if groups.iter().any(|g| g == name)
+        && let Some(own) = perms::gid_of(name)
     {
         // The group of its own name is there already, and useradd would refuse to make it.
         argv.extend(["-g".to_owned(), own.to_string()]);
@@ -390,9 +371,10 @@ fn create(ctx: &Context, wanted: &Wanted<'_>) -> Done {
     if !call(ctx, &argv)? {
         return failed();
     }
-    let mut groups = wanted.groups.clone().unwrap_or_default();
-    groups.extend(wanted.optional.iter().cloned());
-    if !groups.is_empty() {
+    let has = user::account(name).map(|a| a.groups).unwrap_or_default();
+    let all_there =
+        groups.iter().all(|g| has.contains(g)) && has.iter().all(|g| groups.contains(g));
+    if !groups.is_empty() && !all_there {
         call(ctx, &["usermod", "-G", &groups.join(","), name])?;
     }
     let parts: Vec<_> = GECOS
@@ -410,24 +392,7 @@ fn create(ctx: &Context, wanted: &Wanted<'_>) -> Done {
     if !args.flag("createhome") {
         out.changes.insert("home".into(), "".into());
     }
-    let empty = args.flag("empty_password");
-    if let Some(password) = wanted.text("password").filter(|p| !p.is_empty() && !empty) {
-        set_hash(ctx, name, &password)?;
-        if user::password_hash(name).as_ref() != Some(&password) {
-            out.comment =
-                format!("User {name} created but failed to set password to XXX-REDACTED-XXX");
-            out.result = Some(false);
-        }
-        out.changes
-            .insert("password".into(), "XXX-REDACTED-XXX".into());
-    } else if empty {
-        call(ctx, &["passwd", "-d", name])?;
-        if user::password_hash(name).as_deref() != Some("") {
-            out.comment = format!("User {name} created but failed to empty password");
-            out.result = Some(false);
-        }
-        out.changes.insert("password".into(), "".into());
-    }
+    shadow::Wanted::of(wanted.run, name)?.create(ctx, &mut out)?;
     Ok(out)
 }
 
