@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use libyaml_safer::{EventData, Parser};
+use libyaml_safer::{EventData, Parser, ScalarStyle};
 
 use crate::error::{Error, ErrorKind, Mark, from_libyaml};
 use crate::quiet::quietly;
@@ -62,9 +62,15 @@ pub(crate) fn compose(text: &str) -> Result<Graph, Error> {
             None,
         ));
     }
-    // libyaml-safer 0.3 left one corner unfinished, with a panic in it (a tag right before a comma): for us
-    // such a text is as wrong as any other.
-    quietly(|| events(text)).unwrap_or_else(|| {
+    // libyaml-safer 0.3 left two corners unfinished, with a panic in each. A block of text that the end of the file
+    // ends, not a line break, gets its line break, and gives it back.
+    if let Some(graph) = quietly(|| events(text, false)) {
+        return graph;
+    }
+    let cut = !text.ends_with(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']);
+    let ended = || quietly(|| events(&format!("{text}\n"), true));
+    // A tag right before a comma: for us such a text is as wrong as any other.
+    cut.then(ended).flatten().unwrap_or_else(|| {
         Err(Error::new(
             ErrorKind::Parser,
             "the text has a tag in a form that is not supported",
@@ -73,16 +79,37 @@ pub(crate) fn compose(text: &str) -> Result<Graph, Error> {
     })
 }
 
-fn events(text: &str) -> Result<Graph, Error> {
-    let mut bytes = text.strip_prefix('\u{feff}').unwrap_or(text).as_bytes();
+/// `lent`: the last line break is ours.
+fn events(text: &str, lent: bool) -> Result<Graph, Error> {
+    let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let length = plain.chars().count() as u64;
+    let last_line = plain.trim_end_matches('\n').rsplit('\n').next();
+    let lent = lent && last_line.is_some_and(|l| !l.trim().is_empty());
+    let mut bytes = plain.as_bytes();
     let mut parser: Parser<&mut &[u8]> = Parser::new();
     parser.set_encoding(libyaml_safer::Encoding::Utf8);
     parser.set_input(&mut bytes);
     let mut composer = Composer::default();
     loop {
         let event = parser.parse().map_err(|e| from_libyaml(&e, text))?;
+        let block = matches!(
+            event.data,
+            EventData::Scalar {
+                style: ScalarStyle::Literal | ScalarStyle::Folded,
+                ..
+            }
+        );
+        let at_end = event.end_mark.index + 1 >= length;
         if composer.take(event.data, event.start_mark.into())? {
             return Ok(composer.graph);
+        }
+        if lent
+            && block
+            && at_end
+            && let Some(Kind::Scalar(value)) = composer.graph.nodes.last_mut().map(|n| &mut n.kind)
+            && value.ends_with('\n')
+        {
+            value.pop();
         }
     }
 }

@@ -358,6 +358,20 @@ fn documents() -> Vec<String> {
         texts.push(format!("{s}: 1\nb: {{{s}: 2}}\n"));
         texts.push(format!("[{s}, x]"));
     }
+    // Blocks of text that the end of the file ends, not a line break.
+    for style in ["|", "|-", "|+", ">", ">-", ">+"] {
+        for rest in [
+            "  x",
+            "  x\n  y",
+            "  x\n\n  y",
+            "  x\n",
+            "  x\n# c",
+            "  é: x\nb: y",
+        ] {
+            texts.push(format!("a: {style}\n{rest}"));
+        }
+        texts.push(format!("a:\n  - {style}\n    x\n  - {style}\n    y"));
+    }
     for _ in 0..4000 {
         let mut text = String::new();
         if dice.roll(20) == 0 {

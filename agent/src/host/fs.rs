@@ -207,3 +207,22 @@ pub fn edit_lines(
 pub fn make_dirs(path: &Path, mode: u32) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(mode).create(path)
 }
+
+/// Begins a file, or adds to one, whose pieces come in jobs of their own: there is no last one to put all in place.
+pub fn put_piece(path: &Path, bytes: &[u8], more: bool) -> io::Result<()> {
+    let open = || {
+        if more {
+            append(path)
+        } else {
+            File::create(path)
+        }
+    };
+    let mut file = match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_dirs(path.parent().unwrap_or(path), 0o755)?;
+            open()?
+        }
+        other => other?,
+    };
+    file.write_all(bytes)
+}

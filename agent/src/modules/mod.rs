@@ -8,6 +8,7 @@ pub mod archive;
 pub mod cmd;
 pub mod config;
 pub mod cp;
+pub mod cp_recv;
 pub mod cron;
 pub mod data;
 pub mod debconf;
@@ -109,6 +110,7 @@ const ALL: &[&[Function]] = &[
     cmd::FUNCTIONS,
     config::FUNCTIONS,
     cp::FUNCTIONS,
+    cp_recv::FUNCTIONS,
     cron::FUNCTIONS,
     data::FUNCTIONS,
     debconf::FUNCTIONS,

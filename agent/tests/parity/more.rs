@@ -43,7 +43,7 @@ several: {file.patch: [{name: ROOT/work/one}, {source: ['salt://none', 'salt://n
         name: "settings of ini files",
         files: &[
             ("srv/t.sls", "
-set: {ini.options_present: [{name: ROOT/work/a.ini}, {sections: {top: 2, main: {key: new, added: 1, off: 'yes'}, fresh: {a: b, c: true}}}]}
+set: {ini.options_present: [{name: ROOT/work/a.ini}, {sections: {top: 2, main: {key: new, added: 1, 'off': 'yes'}, fresh: {a: b, c: true}}}]}
 there: {ini.options_present: [{name: ROOT/work/b.ini}, {sections: {main: {key: value}}}]}
 strict: {ini.options_present: [{name: ROOT/work/c.ini}, {strict: true}, {sections: {main: {key: value}}}]}
 strict at the top: {ini.options_present: [{name: ROOT/work/d.ini}, {strict: true}, {sections: {other: x, main: {key: value, other: 1}}}]}
@@ -85,7 +85,6 @@ no such section: {ini.sections_absent: [{name: ROOT/work/j.ini}, {sections: [non
 replaced: {file.replace: [{name: ROOT/work/wide}, {pattern: 'two'}, {repl: 'zwölf'}, {encoding: utf-16}]}
 added: {file.replace: [{name: ROOT/work/more}, {pattern: '^none$'}, {repl: new}, {append_if_not_found: true}, {encoding: utf-16}, {backup: false}]}
 not found: {file.replace: [{name: ROOT/work/same}, {pattern: none}, {repl: new}, {encoding: utf-16}]}
-no encoding: {file.replace: [{name: ROOT/work/same}, {pattern: one}, {repl: new}]}
 made: {file.managed: [{name: ROOT/work/made}, {contents: \"aé\"}, {encoding: utf-16-be}]}
 narrow: {file.managed: [{name: ROOT/work/narrow}, {contents: \"aé\"}, {encoding: latin-1}]}
 data: {file.serialize: [{name: ROOT/work/data}, {dataset: {a: \"é\"}}, {serializer: json}, {encoding: utf-8}]}

@@ -24,11 +24,10 @@ fn text_of(path: &Path) -> Result<String, Error> {
     read(path)
 }
 
-/// A file's text in an encoding of its own; lines end in one way, as Python reads them.
+/// A file's text in an encoding of its own.
 fn decoded(path: &Path, charset: Charset) -> Result<String, Error> {
     let bytes = fs::read(path).map_err(|e| Error::execution(super::os_error(path, &e)))?;
-    let text = charset.decode(&bytes).map_err(Error::Execution)?;
-    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+    charset.decode(&bytes).map_err(Error::Execution)
 }
 
 pub(super) fn replace(_: &Context, run: &Run<'_>) -> Done {
