@@ -39,6 +39,16 @@ impl World {
         let hash = plan["hash"].as_str().unwrap();
         let other = self.boot("app1", &[&grains[..], &["--plan-hash", hash]].concat());
         assert_eq!(other.code, 6, "another plan: {other:?}");
+        let agreed = self.home.path().join("agreed");
+        std::fs::write(&agreed, plan.to_string()).unwrap();
+        let agreed = ["--plan", agreed.to_str().unwrap()];
+        let same = [&agreed[..], &["--dry-run"]].concat();
+        self.boot("app1", &same).success();
+        let other = self.boot("app1", &[&grains[..], &agreed].concat());
+        assert!(
+            other.code == 6 && other.stderr.contains("grains: is a new step"),
+            "{other:?}"
+        );
         let booted = self.boot("app1", &[&["--floating-ip"], &grains[..]].concat());
         let booted = booted.success().json();
         assert_eq!(booted["result"], "done");

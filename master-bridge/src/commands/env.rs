@@ -67,11 +67,7 @@ impl Envs {
                     dry_run: true,
                     ..global.clone()
                 };
-                let rules = Rules {
-                    plan_hash: None,
-                    keep_failed: false,
-                };
-                raise(&one, &rules, &global, output).await
+                raise(&one, &Rules::default(), &global, output).await
             }
             Self::Up(change) => raise(&change.one, &change.rules, global, output).await,
             Self::Down(change) => remove(&change, global, output).await,

@@ -25,15 +25,48 @@ use crate::vms::{Runner, Stopped, World};
 pub(super) const ROLLING_BACK: &str = "rolling back";
 
 /// Rules of every operation on VMs.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Plan")]
 pub(super) struct Rules {
-    /// Do it only if the plan has this hash, as an earlier --dry-run showed it; refused if the world has moved
+    /// Do exactly this plan, the document of an earlier `--dry-run -o json`; refused if the world has moved
+    #[arg(long, value_name = "FILE")]
+    pub(super) plan: Option<PathBuf>,
+    /// Do it only if the plan has this hash, as an earlier --dry-run showed it
     #[arg(long, value_name = "HASH")]
     pub(super) plan_hash: Option<String>,
     /// On failure leave everything as it is, to look at it; `ops resume` goes on and `ops rollback` undoes it
     #[arg(long)]
     pub(super) keep_failed: bool,
+}
+
+impl Rules {
+    /// Refuses a plan that is not the one that was agreed on.
+    fn agree(&self, plan: &CloudPlan) -> Result<()> {
+        let moved = |causes: Vec<String>| {
+            let mut error =
+                Error::new(Kind::Refused, "the world has moved since the plan was made");
+            error.causes = causes;
+            Err(error.hint("look at a new --dry-run, and agree to that"))
+        };
+        if let Some(path) = &self.plan {
+            let failed = || {
+                Error::new(Kind::Usage, format!("{} is no plan", path.display()))
+                    .hint("write the one that you agree to into it: --dry-run -o json")
+            };
+            let before: Value =
+                serde_json::from_str(&text_of(path)?).map_err(|e| failed().because(&e))?;
+            let hash = before["hash"].as_str().ok_or_else(failed)?;
+            if hash != plan.hash() {
+                return moved(plan.differences(&before));
+            }
+        }
+        match &self.plan_hash {
+            Some(hash) if *hash != plan.hash() => {
+                moved(vec![format!("the plan's hash is {} now", plan.hash())])
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// An operation that somebody wants.
@@ -69,14 +102,7 @@ pub(super) async fn carry_out(
     output: &Output,
 ) -> Result<ExitCode> {
     let plan = wish.plan;
-    if let Some(hash) = &wish.rules.plan_hash
-        && *hash != plan.hash()
-    {
-        let mut error = Error::new(Kind::Refused, "the world has moved since the plan was made")
-            .hint("look at a new --dry-run, and agree to that");
-        error.causes = vec![format!("the plan's hash is {} now", plan.hash())];
-        return Err(error);
-    }
+    wish.rules.agree(&plan)?;
     show(&plan, output);
     if global.dry_run {
         let mut document = plan.document();
@@ -158,6 +184,7 @@ fn needs_salt(plan: &CloudPlan) -> bool {
                 | What::Highstate { .. }
                 | What::Health { .. }
                 | What::Run { .. }
+                | What::Mount { .. }
                 | What::Forget { .. }
                 | What::Unmake {
                     gone: Gone::MinionKey { .. }

@@ -16,6 +16,8 @@ use crate::plan::thing::{Gone, Thing};
 
 /// Whose the things are that are made here.
 const OWNER: &str = "master-bridge";
+/// A minion that is to mount a volume answers within so many seconds.
+const ANSWER: u64 = 60;
 
 /// The commands about volumes.
 #[derive(Debug, Subcommand)]
@@ -27,11 +29,13 @@ pub enum Volumes {
     List(List),
     /// Make a volume, and attach it if you say where
     #[command(
-        after_help = "Examples:\n  master-bridge volume create data --size 20\n  master-bridge volume create data --size 20 --attach app2"
+        after_help = "Examples:\n  master-bridge volume create data --size 20\n  master-bridge volume create data --size 20 --attach app2 --format ext4 --mount /srv/data"
     )]
     Create(Create),
     /// Attach a volume to a server
-    #[command(after_help = "Example:\n  master-bridge volume attach data --to app2")]
+    #[command(
+        after_help = "Examples:\n  master-bridge volume attach data --to app2\n  master-bridge volume attach data --to app2 --format ext4 --mount /srv/data"
+    )]
     Attach(Attach),
     /// Take a volume off its server; unmount it there before
     #[command(after_help = "Example:\n  master-bridge volume detach data")]
@@ -74,6 +78,8 @@ pub struct Create {
     #[arg(long, value_name = "SERVER")]
     attach: Option<String>,
     #[command(flatten)]
+    using: Using,
+    #[command(flatten)]
     rules: Rules,
     #[command(flatten)]
     cloud: Selection,
@@ -88,9 +94,60 @@ pub struct Attach {
     #[arg(long, value_name = "SERVER")]
     to: String,
     #[command(flatten)]
+    using: Using,
+    #[command(flatten)]
     rules: Rules,
     #[command(flatten)]
     cloud: Selection,
+}
+
+/// What the server is to do with a volume that it gets.
+#[derive(Debug, Args)]
+struct Using {
+    /// Have the server's minion mount it there, now and at every boot
+    #[arg(long, value_name = "DIRECTORY", value_parser = directory)]
+    mount: Option<String>,
+    /// The file system that an empty volume gets before; what is on a volume is never overwritten
+    #[arg(long, requires = "mount", value_parser = ["ext4", "xfs", "btrfs"])]
+    format: Option<String>,
+    /// The minion id [default: the server's name]
+    #[arg(long, value_name = "ID", requires = "mount")]
+    minion_id: Option<String>,
+}
+
+/// A line of fstab has its fields between blanks.
+fn directory(text: &str) -> std::result::Result<String, String> {
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '#' && c != '\\';
+    if text.starts_with('/') && text.len() > 1 && text.chars().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("a directory's whole path, without blanks".to_owned())
+    }
+}
+
+impl Using {
+    /// The steps around the one that attaches it: nobody attaches what nobody can mount.
+    fn around(&self, server: &str, volume: Ref, attach: CloudStep) -> Vec<CloudStep> {
+        let Some(at) = &self.mount else {
+            return vec![attach];
+        };
+        let minion = self.minion_id.clone().unwrap_or_else(|| server.to_owned());
+        let ping = What::Ping {
+            minion: minion.clone(),
+            within: ANSWER,
+        };
+        let mount = What::Mount {
+            minion,
+            volume,
+            format: self.format.clone(),
+            at: at.clone(),
+        };
+        vec![
+            CloudStep::new("ping", ping),
+            attach,
+            CloudStep::new("mount", mount),
+        ]
+    }
 }
 
 /// Arguments of `volume detach`.
@@ -250,6 +307,11 @@ impl Create {
             volume_type: self.volume_type.clone(),
             snapshot,
         };
+        if self.using.mount.is_some() && self.attach.is_none() {
+            return Err(
+                Error::new(Kind::Usage, "--mount on which server?").hint("name it with --attach")
+            );
+        }
         let mut steps = vec![make("volume", thing)];
         let mut subjects = vec![format!("volume {}", self.name)];
         let mut title = format!("make the volume {}", self.name);
@@ -257,11 +319,13 @@ impl Create {
             let server = cloud.server_of(word).await?;
             title.push_str(&format!(" and attach it to {}", server.name));
             subjects.push(format!("server {}", server.id));
+            let volume = Ref::Step("volume".into());
             let thing = Thing::Attachment {
                 server: Ref::Id(server.id),
-                volume: Ref::Step("volume".into()),
+                volume: volume.clone(),
             };
-            steps.push(make("attachment", thing));
+            let attach = make("attachment", thing);
+            steps.extend(self.using.around(&server.name, volume, attach));
         }
         let wish = Wish {
             command: "volume create",
@@ -284,14 +348,17 @@ impl Attach {
             format!("volume {}", volume.id),
             format!("server {}", server.id),
         ];
+        let volume = Ref::Id(volume.id);
         let thing = Thing::Attachment {
             server: Ref::Id(server.id),
-            volume: Ref::Id(volume.id),
+            volume: volume.clone(),
         };
+        let attach = make("attachment", thing);
+        let steps = self.using.around(&server.name, volume, attach);
         let wish = Wish {
             command: "volume attach",
             question: format!("{title} in {}", cloud.name()),
-            plan: plan_of(title, &cloud, subjects, vec![make("attachment", thing)]),
+            plan: plan_of(title, &cloud, subjects, steps),
             rules: &self.rules,
         };
         carry_out(wish, &cloud, global, output).await

@@ -291,6 +291,18 @@ pub enum What {
         /// What.
         gone: Gone,
     },
+    /// Mounts the file system of a volume on the server that it is attached to.
+    Mount {
+        /// The minion on that server.
+        minion: String,
+        /// The volume.
+        volume: Ref,
+        /// The file system that an empty volume gets.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<String>,
+        /// Where.
+        at: String,
+    },
     /// Brings an image in.
     Import {
         /// Which.
@@ -328,32 +340,34 @@ impl CloudPlan {
             .collect()
     }
 
-    /// What differs from an earlier plan, a line each: the world has moved.
-    pub fn differences(&self, before: &Self) -> Vec<String> {
+    /// What differs from the document of an earlier plan, a line each: the world has moved.
+    pub fn differences(&self, before: &Value) -> Vec<String> {
+        let now = self.document();
         let mut lines = Vec::new();
-        if (&self.title, &self.cloud, &self.project)
-            != (&before.title, &before.cloud, &before.project)
-        {
-            lines.push(format!(
-                "it is \"{}\" in {}, and was \"{}\" in {}",
-                self.title, self.cloud, before.title, before.cloud
-            ));
-        }
-        let keys: Vec<&str> = self.steps.iter().map(|s| s.key.as_str()).collect();
-        for then in &before.steps {
-            if !keys.contains(&then.key.as_str()) {
-                lines.push(format!("{}: is no step any more", then.key));
+        for name in ["title", "cloud", "project", "subjects"] {
+            if now[name] != before[name] {
+                lines.push(format!("{name} was {}, is {}", before[name], now[name]));
             }
         }
-        for now in &self.steps {
-            match before.steps.iter().find(|s| s.key == now.key) {
-                None => lines.push(format!("{}: is a new step", now.key)),
-                Some(then) if then != now => {
-                    lines.push(format!(
-                        "{}: {}",
-                        now.key,
-                        what_differs(&then.what, &now.what)
-                    ));
+        let steps = |document: &Value| -> Vec<(String, Value)> {
+            let all = document["steps"].as_array().into_iter().flatten();
+            all.map(|step| {
+                let key = step["key"].as_str().unwrap_or_default().to_owned();
+                (key, step["detail"].clone())
+            })
+            .collect()
+        };
+        let (now, before) = (steps(&now), steps(before));
+        for (key, _) in &before {
+            if !now.iter().any(|(other, _)| other == key) {
+                lines.push(format!("{key}: is no step any more"));
+            }
+        }
+        for (key, detail) in &now {
+            match before.iter().find(|(other, _)| other == key) {
+                None => lines.push(format!("{key}: is a new step")),
+                Some((_, then)) if then != detail => {
+                    lines.push(format!("{key}: {}", what_differs(then, detail)));
                 }
                 Some(_) => {}
             }
@@ -396,8 +410,7 @@ fn shown(what: &What) -> Value {
     value
 }
 
-fn what_differs(then: &What, now: &What) -> String {
-    let (then, now) = (shown(then), shown(now));
+fn what_differs(then: &Value, now: &Value) -> String {
     let changed: Vec<String> = now
         .as_object()
         .into_iter()
@@ -463,7 +476,7 @@ pub(crate) mod tests {
         let before = plan(vec![soak(5), server("x")]);
         let now = plan(vec![soak(6)]);
         assert_eq!(
-            now.differences(&before),
+            now.differences(&before.document()),
             ["server: is no step any more", "soak: seconds was 5, is 6"]
         );
     }

@@ -21,6 +21,7 @@ impl What {
             Self::Allocate { .. } => "allocate",
             Self::Flip { .. } => "flip",
             Self::GiveBack { .. } => "give-back",
+            Self::Mount { .. } => "mount",
             Self::Soak { .. } => "soak",
             Self::Retire { .. } => "retire",
             Self::Release { .. } => "release",
@@ -212,6 +213,12 @@ impl What {
                 "its service does not show it any more",
                 "cannot be undone",
             ],
+            Self::Mount { .. } => [
+                "the minion shows the volume's disk; it is empty, or has the file system that is wanted",
+                "format it if it is empty, mount it, write it into fstab",
+                "mount.mounted says that it is",
+                "unmount it, take it from fstab; what is on the volume stays",
+            ],
             Self::Import { .. } => [
                 "the file is what its checksum says, or Glance may fetch the URL",
                 "convert it, register it, send it",
@@ -298,6 +305,9 @@ impl What {
             Self::Remove { server } => format!("the {server}"),
             Self::Make { thing, .. } => thing.subject(),
             Self::Unmake { gone } => gone.subject(),
+            Self::Mount {
+                minion, volume, at, ..
+            } => format!("{} at {at} on {minion}", of(volume)),
             Self::Import { import, .. } => import.subject(),
             Self::Stack { work, .. } => work.subject(),
         }

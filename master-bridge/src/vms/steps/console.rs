@@ -136,7 +136,7 @@ pub(super) async fn generalize(
         return done;
     }
     if command.contains(char::is_whitespace) {
-        not_here(world, minion).await?;
+        not_here(world, minion, "say nothing, or --generalize none").await?;
     }
     let job = job_of(minion, command);
     let patience = world.patience;
@@ -181,7 +181,7 @@ fn job_of(minion: &str, command: &str) -> Job {
 }
 
 /// A VM of the sandbox is a process of this very machine: a command that makes it forget would make this machine forget.
-async fn not_here(world: &mut World<'_>, minion: &str) -> Result<()> {
+pub(super) async fn not_here(world: &mut World<'_>, minion: &str, hint: &str) -> Result<()> {
     let patience = world.patience;
     let root = ["sandbox_root"];
     let outcome = ask_all(world.salt()?, &[minion], "grains.item", &root, patience).await?;
@@ -193,7 +193,7 @@ async fn not_here(world: &mut World<'_>, minion: &str) -> Result<()> {
             let text = format!(
                 "{minion} is a VM of the sandbox: its commands run on this machine, not in {place}"
             );
-            Err(Error::new(Kind::Refused, text).hint("say nothing, or --generalize none"))
+            Err(Error::new(Kind::Refused, text).hint(hint))
         }
     }
 }

@@ -6,6 +6,7 @@ mod image;
 mod import;
 mod keys;
 mod minion;
+mod mount;
 mod probe;
 mod server;
 mod stack;
@@ -54,6 +55,8 @@ pub(super) async fn find(world: &mut World<'_>, step: &CloudStep) -> Result<Opti
         // So does what is done to stacks.
         | What::Stack { .. }
         | What::Import { .. }
+        // And what mounts a volume looks what is there before it changes anything.
+        | What::Mount { .. }
         | What::Unmake { .. } => Ok(None),
     }
 }
@@ -144,6 +147,20 @@ pub(super) async fn apply(world: &mut World<'_>, step: &CloudStep) -> Result<Val
         What::Remove { server } => server::remove(world, server).await,
         What::Forget { minion, accepted } => keys::forget(world, minion, accepted).await,
         What::Make { thing, owner } => thing::make(world, &step.key, thing, owner).await,
+        What::Mount {
+            minion,
+            volume,
+            format,
+            at,
+        } => {
+            let place = mount::Place {
+                minion,
+                volume,
+                format: format.as_deref(),
+                at,
+            };
+            mount::mount(world, &step.key, &place).await
+        }
         What::Import { import, within } => {
             import::import(world, &step.key, import, seconds(*within)).await
         }
@@ -174,6 +191,7 @@ pub(super) async fn undo(
         What::Snapshot { .. } | What::Import { .. } => image::unmake(world, &step.key, made).await,
         What::Make { thing, .. } => thing::undo(world, thing, made).await,
         What::Unmake { gone } => thing::restore(world, gone).await,
+        What::Mount { minion, at, .. } => mount::unmount(world, minion, at, made).await,
         What::Stack { work, within } => {
             let within = Duration::from_secs(*within);
             stack::undo(world, &step.key, work, within).await

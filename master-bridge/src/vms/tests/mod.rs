@@ -300,6 +300,56 @@ fn a_replacement_that_is_stopped_anywhere_ends_right() {
     crash_everywhere(replace, old_world, changes - 3);
 }
 
+fn mount(format: Option<&str>) -> CloudPlan {
+    let mount = What::Mount {
+        minion: "app2".into(),
+        volume: crate::plan::cloud::Ref::Id("v".into()),
+        format: format.map(str::to_owned),
+        at: "/srv/data".into(),
+    };
+    plan(vec![CloudStep::new("mount", mount)])
+}
+
+#[test]
+fn a_volume_is_mounted_wherever_that_is_stopped() {
+    let fake = old_world();
+    whole(mount(Some("ext4")), &fake);
+    let (kind, at) = {
+        let state = fake.state();
+        (state.file_system.clone(), state.mounted.clone())
+    };
+    assert_eq!(
+        (kind.as_deref(), at.as_deref()),
+        (Some("ext4"), Some("/srv/data"))
+    );
+    crash_everywhere(|| mount(Some("ext4")), old_world, usize::MAX);
+}
+
+#[test]
+fn what_is_on_a_volume_is_never_overwritten() {
+    for (there, format, words) in [
+        (Some("xfs"), Some("ext4"), "has the file system xfs already"),
+        (None, None, "has no file system"),
+    ] {
+        let (fake, dir) = (old_world(), tempfile::tempdir().unwrap());
+        fake.state().file_system = there.map(str::to_owned);
+        let op = begin(dir.path(), mount(format));
+        let stopped = process(dir.path(), &op, &fake, Work::Forward);
+        let stopped = stopped.unwrap().unwrap();
+        assert!(stopped.error.message.contains(words), "{stopped:?}");
+        let state = fake.state();
+        assert_eq!(
+            (state.file_system.as_deref(), &state.mounted),
+            (there, &None)
+        );
+    }
+    // As it is, without a wish.
+    let fake = old_world();
+    fake.state().file_system = Some("xfs".into());
+    whole(mount(None), &fake);
+    assert!(fake.state().mounted.is_some());
+}
+
 #[test]
 fn a_failed_highstate_leaves_the_old_server_as_it_was() {
     let (fake, dir) = (old_world(), tempfile::tempdir().unwrap());

@@ -60,6 +60,10 @@ pub(super) struct State {
     made: usize,
     /// What minions say to a highstate.
     pub(super) highstate: bool,
+    /// What is on the disk that minions see.
+    pub(super) file_system: Option<String>,
+    /// Where they have mounted it.
+    pub(super) mounted: Option<String>,
 }
 
 /// All there is, for one process after the other.
@@ -82,8 +86,8 @@ impl State {
             .map(|s| (&s["name"], &s["metadata"]))
             .collect();
         format!(
-            "{servers:?}\n{:?}\n{:?}\n{:?}",
-            self.ips, self.images, self.keys
+            "{servers:?}\n{:?}\n{:?}\n{:?}\n{:?}",
+            self.ips, self.images, self.keys, self.mounted
         )
     }
 
@@ -426,6 +430,20 @@ impl Master for FakeMaster {
 
     fn publish<'a>(&'a mut self, job: &'a Job) -> Pending<'a, Published> {
         Box::pin(async move {
+            let word = |name: &str| {
+                job.kwargs
+                    .get(name)
+                    .and_then(Salt::as_str)
+                    .map(str::to_owned)
+            };
+            match job.fun.as_str() {
+                "disk.format" => self.change(|state| state.file_system = word("fs_type")),
+                "state.single" => self.change(|state| {
+                    let up = word("fun").as_deref() == Some("mount.mounted");
+                    state.mounted = word("name").filter(|_| up);
+                }),
+                _ => {}
+            }
             let mut state = self.0.state();
             state.jobs += 1;
             let (jid, id) = (state.jobs.to_string(), job.target.tgt.clone());
@@ -443,6 +461,13 @@ impl Master for FakeMaster {
                     map! {"file_|-a_|-/a_|-managed" => one}.into()
                 }
                 "grains.item" => map! {"level" => "ci"}.into(),
+                "disk.blkid" => match &state.file_system {
+                    Some(kind) => {
+                        map! {"d" => map! {"TYPE" => kind.as_str(), "UUID" => "u"}}.into()
+                    }
+                    None => Map::new().into(),
+                },
+                "state.single" => map! {"mount_|-a_|-a_|-b" => map! {"result" => true}}.into(),
                 "image.generalize" => {
                     for server in state.servers.values_mut() {
                         let text = format!(

@@ -1,0 +1,182 @@
+//! A volume's file system in the tree of the server that it is attached to, by jobs of Salt's own functions. What is on
+//! a volume is never overwritten: only an empty one is formatted.
+
+use std::time::{Duration, Instant};
+
+use salt_wire::{Map, Value as Salt, map};
+use serde_json::{Value, json};
+
+use super::super::World;
+use super::console::not_here;
+use crate::error::{Error, Kind, Result};
+use crate::output::json_of;
+use crate::plan::cloud::Ref;
+use crate::progress::short;
+use crate::salt::{Job, job};
+
+/// A kernel shows a disk this long after Nova has attached it.
+const APPEARS: Duration = Duration::from_secs(60);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The server comes up without the volume too.
+const OPTIONS: &str = "defaults,nofail";
+
+/// A volume, and where its file system is to be.
+pub(super) struct Place<'a> {
+    pub(super) minion: &'a str,
+    pub(super) volume: &'a Ref,
+    pub(super) format: Option<&'a str>,
+    pub(super) at: &'a str,
+}
+
+/// Finds the disk by the volume's id, formats it if it is empty and may be, mounts it now and at every boot.
+pub(super) async fn mount(world: &mut World<'_>, key: &str, place: &Place<'_>) -> Result<Value> {
+    let minion = place.minion;
+    not_here(world, minion, "mount it there by hand").await?;
+    let volume = world.id(place.volume)?;
+    let device = appeared(world, minion, &volume).await?;
+    let mut found = file_system(world, minion, &device).await?;
+    if found.is_none() {
+        let Some(wanted) = place.format else {
+            let text = format!("volume {volume} has no file system");
+            return Err(Error::new(Kind::Refused, text).hint("--format ext4 gives it one"));
+        };
+        world.progress.at(key, &format!("{wanted} on {device}"));
+        let kwargs = map! {"device" => device.as_str(), "fs_type" => wanted};
+        if ask(world, minion, "disk.format", kwargs).await? != Salt::Bool(true) {
+            let text = format!("{minion} did not format {device} as {wanted}");
+            return Err(Error::new(Kind::Failed, text).hint(format!(
+                "does the server have mkfs.{wanted}? Its agent's log says more"
+            )));
+        }
+        found = file_system(world, minion, &device).await?;
+    }
+    let Some((kind, uuid)) = found else {
+        let text = format!("{minion} shows no file system on {device}, though it was made");
+        return Err(Error::new(Kind::Failed, text));
+    };
+    if let Some(wanted) = place.format.filter(|wanted| *wanted != kind) {
+        let text = format!("volume {volume} has the file system {kind} already, not {wanted}");
+        return Err(Error::new(Kind::Refused, text)
+            .hint("leave --format out to mount what is there; it is never overwritten"));
+    }
+    let source = format!("UUID={uuid}");
+    let kwargs = map! {
+        "name" => place.at, "device" => source.as_str(), "fstype" => kind.as_str(), "opts" => OPTIONS,
+        "mkmnt" => true, "persist" => true,
+    };
+    state(world, minion, "mount.mounted", kwargs).await?;
+    world.progress.at(key, &format!("{kind} at {}", place.at));
+    Ok(json!({"device": device, "file_system": kind, "uuid": uuid, "at": place.at}))
+}
+
+/// Takes it out of the tree again, now and at every boot; what is on the volume stays.
+pub(super) async fn unmount(
+    world: &mut World<'_>,
+    minion: &str,
+    at: &str,
+    made: Option<&Value>,
+) -> Result<()> {
+    let mut kwargs = map! {"name" => at, "persist" => true};
+    if let Some(uuid) = made.and_then(|made| made.get("uuid")?.as_str()) {
+        kwargs.insert("device".into(), format!("UUID={uuid}").into());
+    }
+    state(world, minion, "mount.unmounted", kwargs).await
+}
+
+/// Where disks are by the names that hypervisors give them: QEMU shows the first letters of the volume's id as their
+/// serial number.
+fn names(volume: &str) -> Vec<String> {
+    let short: String = volume.chars().take(20).collect();
+    vec![
+        format!("/dev/disk/by-id/virtio-{short}"),
+        format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{volume}"),
+        format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{short}"),
+    ]
+}
+
+/// The volume's disk on the server, once its kernel shows it.
+async fn appeared(world: &mut World<'_>, minion: &str, volume: &str) -> Result<String> {
+    let (start, names) = (Instant::now(), names(volume));
+    loop {
+        for name in &names {
+            let kwargs = map! {"name" => name.as_str()};
+            if ask(world, minion, "file.is_blkdev", kwargs).await? == Salt::Bool(true) {
+                return Ok(name.clone());
+            }
+        }
+        if start.elapsed() >= APPEARS {
+            let mut error = Error::new(
+                Kind::Failed,
+                format!(
+                    "{minion} shows no disk of volume {volume} within {}",
+                    short(APPEARS)
+                ),
+            )
+            .hint("is the minion the one on this server (--minion-id)? Its `dmesg` says whether a disk came");
+            error.causes = names;
+            return Err(error);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// What file system is on a device, and its UUID.
+async fn file_system(
+    world: &mut World<'_>,
+    minion: &str,
+    device: &str,
+) -> Result<Option<(String, String)>> {
+    let said = ask(world, minion, "disk.blkid", map! {"device" => device}).await?;
+    let Some(facts) = said.as_map().and_then(|all| all.values().next()) else {
+        return Ok(None);
+    };
+    let word = |name: &str| Some(facts.get(name)?.as_str()?.to_owned());
+    match (word("TYPE"), word("UUID")) {
+        (Some(kind), Some(uuid)) => Ok(Some((kind, uuid))),
+        // A partition table, say: nothing that we may write over.
+        _ => {
+            let text = format!("there is something on {device} that is no file system");
+            let mut error = Error::new(Kind::Refused, text)
+                .hint("mount what is on it by hand; it is never overwritten");
+            error.causes = vec![json_of(facts).to_string()];
+            Err(error)
+        }
+    }
+}
+
+async fn ask(world: &mut World<'_>, minion: &str, fun: &str, kwargs: Map) -> Result<Salt> {
+    let patience = world.patience;
+    let mut job = Job::for_ids(&[minion], fun);
+    job.kwargs = kwargs;
+    let outcome = job::run(world.salt()?, &job, patience, &mut |_| {}).await?;
+    match outcome.of(minion) {
+        Some(answer) if answer.success => Ok(answer.value.clone()),
+        Some(answer) => {
+            let mut error = Error::new(Kind::Failed, format!("{fun} failed on {minion}"));
+            error.causes = vec![json_of(&answer.value).to_string()];
+            Err(error)
+        }
+        None => Err(Error::new(
+            Kind::Failed,
+            format!("{minion} did not answer {fun}"),
+        )),
+    }
+}
+
+/// One state, which must hold then.
+async fn state(world: &mut World<'_>, minion: &str, fun: &str, kwargs: Map) -> Result<()> {
+    let mut all = map! {"fun" => fun};
+    all.extend(kwargs);
+    let said = ask(world, minion, "state.single", all).await?;
+    let result = said.as_map().and_then(|all| all.values().next());
+    if result.and_then(|r| r.get("result")).and_then(Salt::as_bool) == Some(true) {
+        return Ok(());
+    }
+    let why = result
+        .and_then(|r| r.get("comment")?.as_str().map(str::to_owned))
+        .unwrap_or_else(|| json_of(&said).to_string());
+    let mut error = Error::new(Kind::Failed, format!("{fun} failed on {minion}"));
+    error.causes = vec![why];
+    Err(error)
+}
