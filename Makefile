@@ -37,7 +37,22 @@ test-openstack: packages ## Hold the sandbox against real Keystone, Nova, Neutro
 	$(CARGO) build --package salt-agent --package master-bridge
 	$(CARGO) test --package harness --test openstack --no-run
 	CACHE=$(CACHE) tests/openstack/up.sh && \
-		OPENSTACK_LAB_AUTH=http://127.0.0.1:5000/v3 $(CARGO) test --package harness --test openstack -- --include-ignored; \
+		OPENSTACK_LAB_AUTH=http://127.0.0.1:5000/v3 OPENSTACK_LAB_CLI=$(CACHE)/openstack/venv/bin/openstack \
+		$(CARGO) test --package harness --test openstack -- --include-ignored --skip on_real_guests; \
+		status=$$?; CACHE=$(CACHE) tests/openstack/down.sh; exit $$status
+
+.PHONY: test-openstack-real
+test-openstack-real: export LAB_LEVEL = real
+test-openstack-real: dist $(VENVS)/3008.3/.ready ## Boot, flip, replace and image QEMU guests on OVN's networks, and measure (Debian 12, root; LAB_VIRT=kvm)
+	tests/setup/vm.sh $(CACHE)/vm
+	CACHE=$(CACHE) tests/openstack/install.sh
+	$(CARGO) build --workspace --bins
+	target/debug/vm $(CACHE)/vm target/dist/salt-agent_*.deb $(CACHE)/openstack/images/guest.qcow2
+	$(CARGO) test --package harness --test openstack --no-run
+	CACHE=$(CACHE) tests/openstack/up.sh && CACHE=$(CACHE) tests/openstack/inside.sh env \
+		OPENSTACK_LAB_REAL_AUTH=http://127.0.0.1:5000/v3 OPENSTACK_LAB_KERNEL=$(CACHE)/vm \
+		OPENSTACK_LAB_IMAGE=$(CACHE)/openstack/images/guest.qcow2 \
+		$(CARGO) test --package harness --test openstack -- --ignored --nocapture on_real_guests; \
 		status=$$?; CACHE=$(CACHE) tests/openstack/down.sh; exit $$status
 
 .PHONY: lint

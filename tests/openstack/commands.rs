@@ -1,17 +1,12 @@
 //! The bridge's commands on the real services: what it says is done is what the services show, and nothing is left.
 
 use std::path::PathBuf;
-use std::process::Command;
 
-use harness::{Api, Finished, bin};
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use harness::{Api, Finished};
+use serde_json::json;
 
-/// The bridge, with a project of a cloud.
-struct Bridge<'a> {
-    api: &'a Api,
-    home: TempDir,
-}
+use crate::bridge::Bridge;
+use crate::views;
 
 fn fixture(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -22,13 +17,7 @@ fn fixture(name: &str) -> String {
 
 /// Goes through all that needs no salt-master.
 pub(crate) fn run(auth: &str, user: &str, password: &str, api: &Api) {
-    let home = TempDir::new().unwrap();
-    let clouds = format!(
-        "clouds:\n  it:\n    region_name: RegionOne\n    auth: {{auth_url: '{auth}', username: {user}, password: {password}, \
-         project_name: {user}, user_domain_name: Default, project_domain_name: Default}}\n"
-    );
-    std::fs::write(home.path().join("clouds.yaml"), clouds).unwrap();
-    let bridge = Bridge { api, home };
+    let bridge = Bridge::of(auth, user, password, api);
     let before = bridge.census();
     bridge.small_things();
     bridge.environment();
@@ -37,67 +26,6 @@ pub(crate) fn run(auth: &str, user: &str, password: &str, api: &Api) {
 }
 
 impl Bridge<'_> {
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(bin("master-bridge"));
-        command
-            .env("HOME", self.home.path())
-            .env(
-                "OS_CLIENT_CONFIG_FILE",
-                self.home.path().join("clouds.yaml"),
-            )
-            .env("OS_CLOUD", "it")
-            .arg("--journal")
-            .arg(self.home.path().join("journal"))
-            .args(["-y", "-o", "json"])
-            .args(args);
-        command
-    }
-
-    #[track_caller]
-    fn done(&self, args: &[&str]) -> Value {
-        Finished::run(&mut self.command(args)).success().json()
-    }
-
-    /// The names of everything, as the services list them.
-    fn census(&self) -> Value {
-        let names = |service: &str, path: &str, key: &str| -> Vec<Value> {
-            let found = self.api.get(service, path).is(200).body;
-            let all = found[key].as_array().unwrap().iter();
-            let mut names: Vec<Value> = all
-                .map(|one| one.get("keypair").unwrap_or(one))
-                .map(|one| {
-                    [&one["name"], &one["stack_name"], &one["id"]]
-                        .into_iter()
-                        .find(|w| w.is_string())
-                        .unwrap()
-                        .clone()
-                })
-                .collect();
-            names.sort_by_key(Value::to_string);
-            names
-        };
-        json!({
-            "servers": names("compute", "/servers", "servers"),
-            "keypairs": names("compute", "/os-keypairs", "keypairs"),
-            "groups": names("compute", "/os-server-groups", "server_groups"),
-            "networks": names("network", "/networks", "networks"),
-            "ports": names("network", "/ports", "ports").len(),
-            "routers": names("network", "/routers", "routers"),
-            "security groups": names("network", "/security-groups", "security_groups"),
-            "floating ips": names("network", "/floatingips", "floatingips").len(),
-            "volumes": names("volumev3", "/volumes", "volumes"),
-            "snapshots": names("volumev3", "/snapshots", "snapshots"),
-            "images": names("image", "/images", "images"),
-            "stacks": names("orchestration", "/stacks", "stacks"),
-        })
-    }
-
-    fn file(&self, name: &str, content: &[u8]) -> String {
-        let path = self.home.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
     fn small_things(&self) {
         let key = self.home.path().join("key");
         self.done(&[
@@ -157,6 +85,7 @@ impl Bridge<'_> {
         let file = fixture("ci.toml");
         self.done(&["env", "up", &file]);
         assert_eq!(self.done(&["env", "up", &file])["result"], "nothing");
+        views::of_environment(self);
         let found = self.api.get("network", "/ports?name=ci-lb1").is(200).body;
         assert_eq!(
             found["ports"][0]["allowed_address_pairs"][0]["ip_address"],
@@ -200,6 +129,7 @@ impl Bridge<'_> {
             "--generalize",
             "none",
         ]);
+        views::of_stack(self);
         let shown = self.done(&["stack", "show", "bridge-t"])["stack"]["parameters"].clone();
         let image = self.done(&["image", "show", "bridge-t-1"])["image"]["id"].clone();
         assert_eq!(

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Writes every service's configuration under $ETC and $LAB/clouds.yaml. Pure text; idempotent.
+# Writes every service's configuration and clouds.yaml under $ETC. Pure text; idempotent.
 set -eu; cd "$(dirname "$0")"; . ./settings.sh
 mkdir -p $ETC/{keystone,glance,placement,nova,neutron,cinder,heat} $LOG $RUN \
   $STATE/{glance/images,glance/staging,glance/tasks,nova,neutron,cinder/volumes,heat,locks,mysql,rabbit,fernet,credkeys}
@@ -100,7 +100,16 @@ auth_strategy = keystone
 $KA
 E
 
-VIRT="compute_driver = lab_fake.FakeDriver"
+case $LAB_LEVEL in
+fake)
+  DRIVER=lab_fake.FakeDriver VIF=false
+  MECH=bindany PLUGINS=router TT=vxlan
+  ;;
+real)
+  DRIVER=libvirt.LibvirtDriver VIF=true
+  MECH=ovn PLUGINS=ovn-router,segments TT=geneve
+  ;;
+esac
 cat >$ETC/nova/nova.conf <<E
 [DEFAULT]
 $LOGOPTS
@@ -108,13 +117,16 @@ host = lab
 my_ip = $IP
 transport_url = $MQ
 state_path = $STATE/nova
-$VIRT
+compute_driver = $DRIVER
 ram_allocation_ratio = 8.0
 cpu_allocation_ratio = 64.0
 disk_allocation_ratio = 64.0
 reserved_host_memory_mb = 0
-vif_plugging_timeout = 0
-vif_plugging_is_fatal = false
+vif_plugging_timeout = $([ $VIF = true ] && echo 300 || echo 0)
+vif_plugging_is_fatal = $VIF
+force_raw_images = false
+running_deleted_instance_action = reap
+shutdown_timeout = 120
 allow_resize_to_same_host = true
 sync_power_state_interval = 15
 enabled_apis = osapi_compute
@@ -153,6 +165,17 @@ api_servers = http://$IP:$P_GLANCE
 num_retries = 2
 [vnc]
 enabled = false
+[libvirt]
+virt_type = ${LAB_VIRT:-qemu}
+cpu_mode = none
+images_type = qcow2
+connection_uri = $LIBVIRT_URI
+num_pcie_ports = 12
+tb_cache_size = 256
+[os_vif_ovs]
+ovsdb_connection = unix:$RUN/ovs/db.sock
+ovs_vsctl_timeout = 20
+isolate_vif = false
 [serial_console]
 enabled = false
 [oslo_concurrency]
@@ -165,7 +188,6 @@ E
 cp $SP/nova/api-paste.ini $ETC/nova/
 cp -r $SP/nova/rootwrap.conf $SP/nova/rootwrap.d $ETC/nova/ 2>/dev/null || true
 
-MECH=bindany PLUGINS=router TT=vxlan
 cat >$ETC/neutron/neutron.conf <<E
 [DEFAULT]
 $LOGOPTS
@@ -209,6 +231,13 @@ vni_ranges = 1:1000
 max_header_size = 38
 [securitygroup]
 enable_security_group = true
+[ovn]
+ovn_nb_connection = unix:$RUN/ovs/ovnnb.sock
+ovn_sb_connection = unix:$RUN/ovs/ovnsb.sock
+ovn_metadata_enabled = false
+enable_distributed_floating_ip = false
+[ovs]
+ovsdb_connection = unix:$RUN/ovs/db.sock
 E
 cp $SP/neutron/api-paste.ini $ETC/neutron/
 
@@ -283,7 +312,7 @@ $KA
 E
 cp -r $SP/heat/. $ETC/heat/
 
-cat >$LAB/clouds.yaml <<E
+cat >$ETC/clouds.yaml <<E
 clouds:
   lab-admin:
     auth: {auth_url: 'http://$IP:$P_KEYSTONE/v3', username: admin, password: $PW, project_name: admin, user_domain_name: Default, project_domain_name: Default}
@@ -294,4 +323,4 @@ clouds:
     region_name: RegionOne
     identity_api_version: 3
 E
-[ -f $LAB/appcred.yaml ] && cat $LAB/appcred.yaml >>$LAB/clouds.yaml || true
+[ -f $STATE/appcred.yaml ] && cat $STATE/appcred.yaml >>$ETC/clouds.yaml || true

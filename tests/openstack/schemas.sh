@@ -7,7 +7,8 @@ for d in keystone glance placement nova_api nova_cell0 nova_cell1 neutron cinder
 sql -e "create user if not exists lab@localhost identified by '$PW'; grant all on *.* to lab@localhost;"
 say "mysql up; schema syncs"
 C=mysql+pymysql://lab:$PW@localhost
-cell() { echo "$C/$1?unix_socket=$RUN/mysql.sock&charset=utf8mb4"; }
+# Where the socket is depends on the level: Nova takes that part from its configuration.
+cell() { echo "$C/$1?{query}"; }
 chain1() { keystone-manage --config-dir $ETC/keystone fernet_setup --keystone-user root --keystone-group root
   keystone-manage --config-dir $ETC/keystone credential_setup --keystone-user root --keystone-group root
   keystone-manage --config-dir $ETC/keystone db_sync; say keystone-db
@@ -21,12 +22,12 @@ chain2() { neutron-db-manage --config-file $ETC/neutron/neutron.conf --config-fi
   N="nova-manage --config-file $ETC/nova/nova.conf"
   $N api_db sync
   $N cell_v2 map_cell0 --database_connection "$(cell nova_cell0)"
-  $N cell_v2 create_cell --name cell1 || true
+  $N cell_v2 create_cell --name cell1 --database_connection "$(cell nova_cell1)" || true
   $N db sync; say nova-db; }
 chain1 >$LOG/initdb1.log 2>&1 & A=$!
 chain2 >$LOG/initdb2.log 2>&1 & B=$!
 wait $A; wait $B
 say "schemas done"; grep -h '^\[' $LOG/initdb1.log $LOG/initdb2.log || true
-# golden copy: later ups (any level) begin from this
+# Every up of either level begins from this copy.
 stop mysql 100
-tar -C $STATE -cf $LAB/golden.tar mysql fernet credkeys; say "golden.tar $(du -h $LAB/golden.tar | cut -f1)"
+tar -C $STATE -cf $LAB/schemas.tar mysql fernet credkeys; say "schemas.tar $(du -h $LAB/schemas.tar | cut -f1)"

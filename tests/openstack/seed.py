@@ -78,13 +78,14 @@ def cloud():
     img = os.environ['LAB'] + '/images/tiny.qcow2'
     for old in list(c.image.images(name='tiny')):
         c.image.delete_image(old)
-    if os.path.exists(img):
+    # Nothing boots from it: real guests have an image of their own.
+    if os.environ['LAB_LEVEL'] == 'fake':
         c.image.create_image('tiny', filename=img, disk_format='qcow2', container_format='bare', visibility='public',
                              wait=True, hw_disk_bus='virtio', hw_rng_model='virtio')
     # an application credential for the demo user
     u = d.current_user_id
     a = d.identity.create_application_credential(u, name='lab-app', unrestricted=True)
-    with open(os.environ['LAB'] + '/appcred.yaml', 'w') as f:
+    with open(os.environ['STATE'] + '/appcred.yaml', 'w') as f:
         f.write(f"""  lab-app:
     auth_type: v3applicationcredential
     auth: {{auth_url: 'http://{IP}:{E["P_KEYSTONE"]}/v3', application_credential_id: '{a.id}', application_credential_secret: '{a.secret}'}}

@@ -28,7 +28,9 @@ have cpio || get cpio
 { have depmod && have modprobe; } || get kmod
 have socat || get socat
 
-if [ ! -s "$dir/initrd" ]; then
+# Disks, network and randomness of QEMU; the small disks of clouds, CD drives among them; and the power button.
+modules="virtio_pci virtio_blk virtio_net virtio_rng isofs vfat nls_cp437 nls_iso8859_1 nls_ascii ata_piix sr_mod evdev button"
+if [ ! -s "$dir/initrd" ] || [ "$(cat "$dir/modules" 2>/dev/null)" != "$modules" ]; then
 	echo "fetching a kernel (once)"
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
@@ -41,7 +43,7 @@ if [ ! -s "$dir/initrd" ]; then
 	depmod -b "$work/x" "$version"
 	mkdir -p "$work/i/bin" "$work/i/dev" "$work/i/proc" "$work/i/sys" "$work/i/new" "$work/i/mod"
 	cp "$work/x/bin/busybox" "$work/i/bin/"
-	for module in virtio_pci virtio_blk virtio_net virtio_rng isofs vfat nls_cp437 nls_iso8859_1 nls_ascii; do
+	for module in $modules; do
 		modprobe -d "$work/x" -S "$version" --show-depends "$module" 2>/dev/null |
 			awk '$1 == "insmod" { print $2 }'
 	done | awk '!seen[$0]++' | while read -r file; do
@@ -62,6 +64,7 @@ I
 	cp "$work/x/boot/vmlinuz-$version" "$dir/vmlinuz"
 	(cd "$work/i" && find . | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd.new"
 	mv "$dir/initrd.new" "$dir/initrd"
+	echo "$modules" >"$dir/modules"
 fi
 
 if [ ! -s "$dir/root.tar" ]; then

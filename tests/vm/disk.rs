@@ -22,6 +22,12 @@ const FILES: &[(&str, &str)] = &[
     ("etc/hosts", "127.0.0.1 localhost\n"),
     ("etc/resolv.conf", "nameserver 10.0.2.3\n"),
     ("etc/machine-id", ""),
+    // A virtual switch in user space hands on what the card has not summed up yet, and the receiver throws it away.
+    (
+        "etc/systemd/network/10-sums.link",
+        "[Match]\nDriver=virtio_net\n[Link]\nTransmitChecksumOffload=no\nTCPSegmentationOffload=no\n\
+         TCP6SegmentationOffload=no\nGenericSegmentationOffload=no\nNamePolicy=kernel\nMACAddressPolicy=none\n",
+    ),
     // Modules that need packages which a minimal root has not would make cloud-init fail as a whole.
     (
         "etc/cloud/cloud.cfg.d/90_test.cfg",

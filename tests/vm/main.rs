@@ -47,8 +47,18 @@ impl Lab {
 fn main() {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let (Some(files), Some(package)) = (arguments.next(), arguments.next()) else {
-        panic!("vm DIR PACKAGE: the directory of tests/setup/vm.sh, and the .deb");
+        panic!(
+            "vm DIR PACKAGE [IMAGE]: the directory of tests/setup/vm.sh, and the .deb; only to make the image, where"
+        );
     };
+    if let Some(image) = arguments.next() {
+        let work = tempfile::tempdir().unwrap();
+        let root = disk::unpack(&files, work.path(), "root");
+        disk::add_agent(&root, &package);
+        let made = disk::image(root, work.path(), "image");
+        fs::copy(made, &image).unwrap();
+        return;
+    }
     let master = Master::of(Release::V3008)
         .file("srv/salt/top.sls", "base:\n  '*':\n    - first\n")
         .file(
