@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::output::json_of;
 use crate::plan::cloud::Ref;
 use crate::progress::short;
+use crate::salt::wait::Return;
 use crate::salt::{Job, job};
 
 /// A kernel shows a disk this long after Nova has attached it.
@@ -127,8 +128,12 @@ async fn file_system(
     minion: &str,
     device: &str,
 ) -> Result<Option<(String, String)>> {
-    let said = ask(world, minion, "disk.blkid", map! {"device" => device}).await?;
-    let Some(facts) = said.as_map().and_then(|all| all.values().next()) else {
+    // Of an empty disk it says nothing, and with the code of a failure: `blkid` has no other word for it.
+    let said = answer(world, minion, "disk.blkid", map! {"device" => device}).await?;
+    if said.value.as_map().is_none() {
+        return Err(failed(&said, "disk.blkid"));
+    }
+    let Some(facts) = said.value.as_map().and_then(|all| all.values().next()) else {
         return Ok(None);
     };
     let word = |name: &str| Some(facts.get(name)?.as_str()?.to_owned());
@@ -145,23 +150,30 @@ async fn file_system(
     }
 }
 
-async fn ask(world: &mut World<'_>, minion: &str, fun: &str, kwargs: Map) -> Result<Salt> {
+async fn answer(world: &mut World<'_>, minion: &str, fun: &str, kwargs: Map) -> Result<Return> {
     let patience = world.patience;
     let mut job = Job::for_ids(&[minion], fun);
     job.kwargs = kwargs;
     let outcome = job::run(world.salt()?, &job, patience, &mut |_| {}).await?;
-    match outcome.of(minion) {
-        Some(answer) if answer.success => Ok(answer.value.clone()),
-        Some(answer) => {
-            let mut error = Error::new(Kind::Failed, format!("{fun} failed on {minion}"));
-            error.causes = vec![json_of(&answer.value).to_string()];
-            Err(error)
-        }
-        None => Err(Error::new(
-            Kind::Failed,
-            format!("{minion} did not answer {fun}"),
-        )),
+    outcome
+        .of(minion)
+        .cloned()
+        .ok_or_else(|| Error::new(Kind::Failed, format!("{minion} did not answer {fun}")))
+}
+
+/// A function's value, if it did not fail.
+async fn ask(world: &mut World<'_>, minion: &str, fun: &str, kwargs: Map) -> Result<Salt> {
+    let said = answer(world, minion, fun, kwargs).await?;
+    if said.success {
+        return Ok(said.value);
     }
+    Err(failed(&said, fun))
+}
+
+fn failed(said: &Return, fun: &str) -> Error {
+    let mut error = Error::new(Kind::Failed, format!("{fun} failed on {}", said.id));
+    error.causes = vec![json_of(&said.value).to_string()];
+    error
 }
 
 /// One state, which must hold then.

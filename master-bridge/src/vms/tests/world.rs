@@ -482,8 +482,9 @@ impl Master for FakeMaster {
             };
             if alive {
                 let tag = format!("salt/job/{jid}/ret/{id}");
-                let retcode = i64::from(job.fun == "state.highstate" && !good);
-                let data = map! {"id" => id.as_str(), "return" => value, "retcode" => retcode};
+                let nothing = job.fun == "disk.blkid" && state.file_system.is_none();
+                let bad = nothing || job.fun == "state.highstate" && !good;
+                let data = map! {"id" => id.as_str(), "return" => value, "retcode" => i64::from(bad), "success" => !bad};
                 state.events.push_back(Event { tag, data });
             }
             Ok(Published {
