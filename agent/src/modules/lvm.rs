@@ -7,7 +7,7 @@ use salt_wire::{Map, Value};
 use super::{Function, row};
 use crate::context::{Args, Context, Error, Result, python};
 use crate::host::lvm::{self, Kind, Shown};
-use crate::states::lvm as states;
+use crate::states::lvm::change as states;
 
 /// The rows of `lvm`.
 pub const FUNCTIONS: &[Function] = &[

@@ -110,8 +110,13 @@ pinged: test.nop
     sls!("imports", SHOW, "
 {% from 'map.jinja' import conf with context %}
 {% import_yaml 'data.yaml' as data %}
-a: {test.show_notification: [{text: '{{ conf.x }} {{ data.y }}'}]}
-", "srv/map.jinja" => "{% set conf = {'x': grains['id']} %}\n", "srv/data.yaml" => "y: 5\n"),
+a: {test.show_notification: [{text: '{{ conf.x }} {{ data.y }} {{ data.z }}'}]}
+", "srv/map.jinja" => "{% set conf = {'x': grains['id']} %}\n", "srv/data.yaml" => "y: 5\nz: |\n  last\n"),
+    sls!(
+        "http_query",
+        SHOW,
+        "a: {test.show_notification: [{text: \"{{ 'http://127.0.0.1:1' | http_query(test=True) }}\"}]}\n"
+    ),
     sls!("templates", APPLY, "
 ROOT/work/a: {file.managed: [{source: 'salt://files/a.j2'}, {template: jinja}, {context: {x: 1}}, {defaults: {x: 0, y: 2}}]}
 ROOT/work/b: {file.managed: [{contents: '{% raw %}{{ 1 + 1 }}{% endraw %}'}, {template: jinja}]}

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Filter, flag, text_of};
 use crate::error::{Error, Result};
+use crate::eval::{Args, item};
 use crate::python::normpath;
 use crate::value::Val;
 use crate::value::repr::str;
@@ -118,10 +119,20 @@ pub(super) const FILTERS: &[(&str, Filter)] = &[
         });
         Ok(uid.into())
     }),
-    ("http_query", |_, _, _| {
-        Err(Error::runtime(
-            "the filter 'http_query' is not available in this agent",
-        ))
+    ("http_query", |interp, v, a| {
+        // The request is `http.query`'s: an engine of templates opens no connection itself.
+        let salt = interp.context(&"salt".into()).ok_or_else(|| {
+            Error::runtime(
+                "the filter 'http_query' needs the function http.query, which is not here",
+            )
+        })?;
+        let query = item(interp, &salt, &Val::from("http.query"))?;
+        let mut args = Args {
+            positional: vec![v],
+            keywords: a.keywords.clone(),
+        };
+        args.positional.extend(a.positional.iter().cloned());
+        interp.call(&query, &args)
     }),
     ("dns_check", |_, v, a| {
         use std::net::ToSocketAddrs as _;
