@@ -318,10 +318,8 @@ impl World<'_> {
         let done = self.bridge.done(&words);
         self.say(&format!("web-1 baked: {}", times(&done)));
         assert_eq!(made(&done, "generalize")["clean"], true, "{done:#}");
-        let keys = ["proof", "clone-proof"].map(|key| {
-            let key = if key == "proof" { "builder-proof" } else { key };
-            made(&done, key)["fingerprint"].clone()
-        });
+        let keys =
+            ["builder-proof", "clone-proof"].map(|key| made(&done, key)["fingerprint"].clone());
         assert_ne!(keys[0], keys[1], "the clone is another machine");
         let why = self.bridge.done(&["image", "why", "web-1"]);
         assert_eq!(why["content_is_as_made"], true, "{why:#}");
