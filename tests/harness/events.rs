@@ -1,13 +1,13 @@
 //! What a master says on its event bus, as `salt-run state.event` prints it.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::salt::Running;
 use crate::{Master, until, until_some};
 
 /// One event.
@@ -23,22 +23,16 @@ pub struct Event {
 
 /// Everything on the bus since this was made.
 pub struct Events {
-    child: Child,
+    runner: Running,
     seen: Arc<Mutex<Vec<Event>>>,
 }
 
 impl Events {
     /// Listens; returns when the first event of our own came through, so that none after it is missed.
     pub fn of(master: &Master) -> Self {
-        let mut child = Command::new(master.release.program("salt-run"))
-            .arg("-c")
-            .arg(master.config_dir())
-            .args(["state.event", "pretty=False"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("salt-run starts");
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let words = ["state.event", "pretty=False"];
+        let mut runner = Running::start(master.release, "salt-run", &master.config_dir(), &words);
+        let lines = BufReader::new(runner.stdout.take().unwrap()).lines();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let sink = seen.clone();
         thread::spawn(move || {
@@ -54,7 +48,7 @@ impl Events {
                 sink.lock().unwrap().push(event);
             }
         });
-        let events = Self { child, seen };
+        let events = Self { runner, seen };
         until(60, "the event bus to be heard", || {
             // Any runner call makes events.
             master.run("salt-run", &["test.arg", "heard"]);
@@ -91,7 +85,6 @@ impl Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        self.runner.kill();
     }
 }

@@ -1,12 +1,16 @@
 //! A real salt-master in a directory of its own.
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use salt_wire::crypto::{HashType, PublicKey};
 use tempfile::TempDir;
 
+use crate::ready::answers;
+use crate::salt::Running;
 use crate::{Address, Finished, Process, Release, next_address, until};
 
 /// A salt-master that runs.
@@ -56,27 +60,14 @@ impl Master {
 
     /// The fingerprint that a minion's `master_finger` takes: of the file, without its armour, on every release.
     pub fn finger(&self) -> String {
-        let script = "import sys, salt.utils.crypt as c; print(c.pem_finger(sys.argv[1], sum_type='sha256'))";
-        let pem = self.pki_dir().join("master.pub");
-        Finished::run(
-            Command::new(self.release.program("python"))
-                .args(["-c", script])
-                .arg(pem),
-        )
-        .success()
-        .stdout
-        .trim()
-        .to_owned()
+        let pem = fs::read_to_string(self.pki_dir().join("master.pub")).unwrap();
+        let key = PublicKey::from_pem(&pem).unwrap();
+        key.fingerprint(HashType::Sha256).to_string()
     }
 
     /// Runs one of Salt's programs against this master.
     pub fn run(&self, program: &str, args: &[&str]) -> Finished {
-        Finished::run(
-            Command::new(self.release.program(program))
-                .arg("-c")
-                .arg(self.config_dir())
-                .args(args),
-        )
+        Running::start(self.release, program, &self.config_dir(), args).finish()
     }
 
     /// `salt TGT FUN …` with JSON output, one document.
@@ -158,16 +149,10 @@ impl Master {
             &log,
         ));
         let address = self.address.to_string();
-        for port in [4505, 4506] {
-            until(120, &format!("port {port} of {address}"), || {
-                std::net::TcpStream::connect((address.as_str(), port)).is_ok()
-            });
-        }
-        // The ports are open before the workers are there.
-        until(60, "the master's workers", || {
-            self.run("salt-run", &["--out", "json", "test.arg", "up"])
-                .stdout
-                .contains("up")
+        until(120, &format!("a worker of {address}"), || answers(&address));
+        let publisher = (address.as_str(), 4505);
+        until(60, &format!("the publisher of {address}"), || {
+            TcpStream::connect(publisher).is_ok()
         });
     }
 }
@@ -226,7 +211,7 @@ impl MasterBuilder {
         master.write(
             "etc/salt/master",
             &format!(
-                "root_dir: {root}\ninterface: {address}\nid: {id}_master\nworker_threads: 3\n\
+                "root_dir: {root}\ninterface: {address}\nid: {id}_master\nworker_threads: 3\nkeysize: 2048\n\
                  file_roots: {{base: [{root}/srv/salt]}}\npillar_roots: {{base: [{root}/srv/pillar]}}\n\
                  conf_file: {root}/etc/salt/master\npki_dir: {root}/etc/salt/pki/master\nloop_interval: 5\n{more}",
                 address = master.address,

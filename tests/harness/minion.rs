@@ -5,6 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::salt::Running;
 use crate::{Finished, Process, Release};
 
 /// A salt-minion (or just its configuration for salt-call).
@@ -65,11 +66,6 @@ impl Minion {
 
     /// `salt-call …` on its configuration.
     pub fn call(&self, args: &[&str]) -> Finished {
-        Finished::run(
-            Command::new(self.release.program("salt-call"))
-                .arg("-c")
-                .arg(self.config_dir())
-                .args(args),
-        )
+        Running::start(self.release, "salt-call", &self.config_dir(), args).finish()
     }
 }

@@ -100,7 +100,8 @@ fn spawn(command: &mut Command) -> Child {
     child.unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"))
 }
 
-fn read(stream: Option<impl std::io::Read + Send + 'static>) -> JoinHandle<String> {
+/// All of a stream, read beside.
+pub(crate) fn read(stream: Option<impl std::io::Read + Send + 'static>) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut stream) = stream {
