@@ -87,6 +87,11 @@ bench: packages venvs ## Measure beside salt-minion in one run: memory, start, p
 	$(CARGO) build --release --quiet --package salt-agent --package harness --bin salt-agent --bin bench
 	target/release/bench
 
+.PHONY: layout
+layout: packages $(VENVS)/3008.3/.ready ## Say anew which functions lie side by side in the released agent (valgrind)
+	CARGO_PROFILE_RELEASE_STRIP=none CARGO_TARGET_DIR=target/layout $(CARGO) build --release --package salt-agent --package harness --bin salt-agent --bin layout
+	target/layout/release/layout agent/layout.ld
+
 .PHONY: doc
 doc: ## Build the reference of the libraries and the man pages
 	$(CARGO) doc --workspace --no-deps

@@ -28,12 +28,7 @@ impl Subject {
     /// A salt-minion of the master's release.
     pub(crate) fn minion(master: &Master) -> Self {
         let address = master.address.to_string();
-        Self::Minion(Minion::prepare(
-            master.release,
-            "bench-minion",
-            &address,
-            "",
-        ))
+        Self::Minion(Minion::prepare(master.release, "bench-minion", &address, "").apart())
     }
 
     /// Our agent.

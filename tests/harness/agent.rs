@@ -75,13 +75,12 @@ impl Agent {
 
     /// Starts `salt-agent run`.
     pub fn run(&mut self) {
-        self.run_by(&mut Command::new(bin("salt-agent")), &[]);
+        self.run_by(&mut Command::new(bin("salt-agent")));
     }
 
     /// Starts it so that it is killed at this point of a move, as `SALT_AGENT_CRASH` names them.
     pub fn run_until(&mut self, point: &str) {
-        let variable = [("SALT_AGENT_CRASH", point)];
-        self.run_by(&mut Command::new(bin("salt-agent")), &variable);
+        self.run_by(Command::new(bin("salt-agent")).env("SALT_AGENT_CRASH", point));
     }
 
     /// Starts it inside of a network namespace.
@@ -90,19 +89,14 @@ impl Agent {
         command
             .args(["netns", "exec", space])
             .arg(bin("salt-agent"));
-        self.run_by(&mut command, &[]);
+        self.run_by(&mut command);
     }
 
-    fn run_by(&mut self, command: &mut Command, variables: &[(&str, &str)]) {
+    /// Starts it by a command that lacks only its arguments.
+    pub fn run_by(&mut self, command: &mut Command) {
         let log = self.dir().join("agent.out");
-        self.process = Some(Process::start(
-            command
-                .arg("run")
-                .arg("-c")
-                .arg(self.config_dir())
-                .envs(variables.iter().copied()),
-            &log,
-        ));
+        let command = command.arg("run").arg("-c").arg(self.config_dir());
+        self.process = Some(Process::start(command, &log));
     }
 
     /// Its process.

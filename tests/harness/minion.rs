@@ -16,6 +16,8 @@ pub struct Minion {
     pub id: String,
     // Before the directory: it reads its log there when it ends.
     process: Option<Process>,
+    /// Its own installation, if it has one.
+    copy: Option<PathBuf>,
     dir: TempDir,
 }
 
@@ -39,14 +41,27 @@ impl Minion {
             id: id.to_owned(),
             dir,
             process: None,
+            copy: None,
         }
+    }
+
+    /// With an installation of its own, as on a machine where no master runs: the memory of its files is its own, too.
+    pub fn apart(mut self) -> Self {
+        let copy = self.dir.path().join("venv");
+        let mut cp = Command::new("cp");
+        Finished::run(cp.arg("--archive").arg(self.release.venv()).arg(&copy)).success();
+        self.copy = Some(copy);
+        self
     }
 
     /// Starts `salt-minion`.
     pub fn start(&mut self) {
         let log = self.dir.path().join("minion.out");
+        let venv = self.copy.clone().unwrap_or_else(|| self.release.venv());
         self.process = Some(Process::start(
-            Command::new(self.release.program("salt-minion"))
+            // What the script names is the interpreter that it was installed with.
+            Command::new(venv.join("bin/python"))
+                .arg(venv.join("bin/salt-minion"))
                 .arg("-c")
                 .arg(self.config_dir())
                 .args(["-l", "info"]),

@@ -187,6 +187,7 @@ fn the_old_master_is_dead() {
         config(&public, &service)
     ));
     let ways = Ways::of(&old);
+    ways.planned(&old, &new);
     let old_key = fs::read_to_string(old.pki_dir().join("master.pem")).unwrap();
     let old_key = PrivateKey::from_pem(&old_key).unwrap();
     assert!(status(&bystander)["last"].is_null(), "it has a master");
@@ -313,7 +314,7 @@ impl Ways {
         let image = api.get("image", "/images?name=tiny").is(200).body["images"][0]["id"].clone();
         let network =
             api.get("network", "/networks?name=private").is(200).body["networks"][0]["id"].clone();
-        let [server, _] = ["by-meta", "no-minion"].map(|name| {
+        let [server, ..] = ["by-meta", "no-minion", "meta1"].map(|name| {
             let wish = json!({"server": {
                 "name": name, "imageRef": image, "flavorRef": "1", "networks": [{"uuid": network}],
             }});
@@ -334,6 +335,29 @@ impl Ways {
             server,
             signer,
         }
+    }
+
+    /// The plan of a move knows the cloud: why nobody answers, and whom the masters have never heard of.
+    fn planned(&self, old: &Master, new: &Master) {
+        let config = new.config_dir().display().to_string();
+        let args = ["-o", "json", "--dry-run", "remaster-all", "--to-config"];
+        let cloud = ["--nova", "--os-cloud", "sandbox"];
+        let mut command = fleet::command(old, &[&args[..], &[&config], &cloud].concat());
+        command.env("OS_CLIENT_CONFIG_FILE", self.sandbox.clouds());
+        let told = Finished::run(&mut command).success().json();
+        let stays = told["plan"]["stays"].as_array().unwrap();
+        let why = |id: &str| {
+            let stay = stays.iter().find(|s| s["id"] == id);
+            stay.unwrap()["detail"].as_str().unwrap().to_owned()
+        };
+        assert!(why("meta1").contains("its server is ACTIVE"), "{told}");
+        assert!(why("sleeper").contains("no server has its name"), "{told}");
+        assert_eq!(
+            told["servers_without_minion"][0]["name"], "no-minion",
+            "{told}"
+        );
+        let orphans = told["keys_without_server"].as_array().unwrap();
+        assert!(orphans.contains(&json!("by-file")), "{told}");
     }
 
     /// Where everyone is, also when the old master is dead; who has a server and no minion, or a key and no server.
@@ -397,25 +421,33 @@ impl Ways {
         let ended = fleet::bridge(old, &end).success().json();
         assert_eq!(ended["state"], "failed", "{ended}");
 
-        let published = std::thread::scope(|scope| {
-            let published = scope.spawn(|| {
-                Finished::run(&mut remaster(
-                    "by-meta",
-                    &["--via", "metadata", "--os-cloud", "sandbox"],
-                ))
-            });
-            let via_file = ["--via", "file", "--order-out", &file];
-            let mut filed = remaster("by-file", &via_file);
-            let filed = scope.spawn(move || Finished::run(&mut filed));
-            // As a web server or a copy would bring it there.
-            let order = until_some(60, "the bridge to write the order", || {
-                fs::read_to_string(&file).ok()
-            });
-            write(&self.filed, &order);
-            let filed = filed.join().unwrap();
-            assert_eq!(filed.code, 0, "{filed:?}");
-            published.join().unwrap()
-        });
+        // Killed wherever it may be, whoever resumes it leaves the order, once.
+        let via_file = [
+            &["-y", "remaster", "by-file", "--to-config", &config][..],
+            &["--order-key", &self.signer.file, "--rounds", "0"],
+            &["--via", "file", "--order-out", &file],
+        ]
+        .concat();
+        fleet::killed(old, "plan.written", &via_file);
+        let resume = ["-y", "ops", "resume", "last"];
+        for point in ["hand-over.begun", "move.begun", "move.sent", "move.ordered"] {
+            fleet::killed(old, point, &resume);
+        }
+        let order = fs::read_to_string(&file).unwrap();
+        // As a web server or a copy would bring it there.
+        write(&self.filed, &order);
+        fleet::killed(old, "confirm.begun", &resume);
+        fleet::killed(old, "state.written", &resume);
+        assert_eq!(
+            fs::read_to_string(&file).unwrap(),
+            order,
+            "one order is enough"
+        );
+        let shown = fleet::bridge(old, &["-o", "json", "ops", "show", "last"]).success();
+        assert_eq!(shown.json()["state"], "done", "{shown:?}");
+
+        let metadata = ["--via", "metadata", "--os-cloud", "sandbox"];
+        let published = Finished::run(&mut remaster("by-meta", &metadata));
         assert_eq!(published.code, 0, "{published:?}");
         for agent in [&self.filed, &self.published] {
             on_only(agent, new);

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use openstack_sdk::config::{Auth, CloudConfig, ConfigFile};
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 
 /// Options of every command that needs a cloud.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Cloud")]
 pub struct Selection {
     /// The cloud of clouds.yaml [default: OS_CLOUD, or what OS_* say]

@@ -8,26 +8,27 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use salt_wire::Map;
-use salt_wire::order::signed::{METADATA_KEY, SignedOrder, to_metadata};
+use salt_wire::crypto::OrderKey;
 use salt_wire::order::target::Target as OrderTarget;
 
-use super::orders::{Signer, seal, write};
-use super::travel::{Travel, exit, report, show};
+use super::orders::{Signer, seal};
+use super::travel::{Travel, absolute, exit, report, show};
 use super::{nothing_matched, patience};
 use crate::cli::Global;
-use crate::cloud::{Client, Selection};
+use crate::cloud::Selection;
 use crate::error::{Error, Kind, Result};
 use crate::fault;
+use crate::fleet::carrier::Carrier;
 use crate::fleet::ends::{End, Outcome, Stop, ends};
 use crate::fleet::hand_over::hand_over;
 use crate::fleet::look::ask_all;
 use crate::fleet::master_finger;
-use crate::journal::{Journal, OpState, Operation, StepState};
+use crate::journal::{Journal, OpState, Operation, Record, StepState, millis};
 use crate::output::Output;
 use crate::plan::build::{self, Old};
 use crate::plan::moves::Facts;
 use crate::plan::place::Place;
-use crate::plan::{Action, Member};
+use crate::plan::{Action, Carriage, Member, Way};
 use crate::progress::Progress;
 use crate::salt::job::Patience;
 use crate::salt::keys::{self, Key};
@@ -63,108 +64,49 @@ pub(super) struct ByOrder {
     /// Hours until the order counts no more
     #[arg(long, value_name = "HOURS", default_value_t = 168)]
     order_valid: u64,
-    #[command(flatten)]
-    cloud: Selection,
-}
-
-/// Where signed orders are left for minions.
-enum Carrier {
-    /// A file that minions read, or that a web server shows to them.
-    File(PathBuf),
-    /// The metadata of their servers, which are known before anything is done.
-    Metadata(Box<Client>, BTreeMap<String, String>),
-}
-
-impl Carrier {
-    /// Leaves an order for these minions.
-    async fn leave(
-        &self,
-        ids: &[String],
-        seal: impl Fn(Vec<OrderTarget>) -> Result<(SignedOrder, String)>,
-    ) -> Result<u64> {
-        match self {
-            Self::File(path) => {
-                let (order, text) = seal(vec![OrderTarget::List(ids.to_vec())])?;
-                write(path, &text)?;
-                Ok(order.order.expires)
-            }
-            // One order for each: one for all would not fit into Nova's limits.
-            Self::Metadata(cloud, servers) => {
-                let mut expires = 0;
-                for id in ids {
-                    let (order, text) = seal(vec![OrderTarget::List(vec![id.clone()])])?;
-                    expires = order.order.expires;
-                    if let Some(server) = servers.get(id) {
-                        let entries = to_metadata(&text).into_iter().collect();
-                        cloud.set_metadata(server, &entries).await?;
-                    }
-                }
-                Ok(expires)
-            }
-        }
-    }
-
-    /// Takes the orders back of those that are where they should be. What stays expires, and is not taken twice.
-    async fn tidy(&self, ids: &[String], output: &Output) {
-        let Self::Metadata(cloud, servers) = self else {
-            return;
-        };
-        for (id, server) in servers.iter().filter(|(id, _)| ids.contains(id)) {
-            if let Err(error) = tidy(cloud, server).await {
-                output.say(&format!(
-                    "{id}: the order stays in the metadata of {server}: {error}"
-                ));
-            }
-        }
-    }
-}
-
-async fn tidy(cloud: &Client, server: &str) -> Result<()> {
-    let found = cloud.server(server).await?;
-    let metadata = found.map(|s| s.metadata).unwrap_or_default();
-    for key in metadata.keys().filter(|k| k.starts_with(METADATA_KEY)) {
-        cloud.unset_metadata(server, key).await?;
-    }
-    Ok(())
 }
 
 /// What the journal calls such an operation.
 pub(super) const COMMAND: &str = "remaster by order";
 
 impl ByOrder {
-    /// Where orders for these minions can be left.
-    async fn carrier(&self, ids: &[String]) -> Result<Carrier> {
-        if self.via == Via::Metadata {
-            let cloud = Client::connect(&self.cloud).await?;
-            let mut servers = BTreeMap::new();
-            for id in ids {
-                servers.insert(id.clone(), cloud.server_of(id).await?.id);
-            }
-            return Ok(Carrier::Metadata(Box::new(cloud), servers));
-        }
-        match &self.order_out {
-            Some(path) => Ok(Carrier::File(path.clone())),
-            None => Err(Error::new(Kind::Usage, "--order-out is missing").hint(
-                "name the file that minions read (agent: orders), or that your web server shows",
-            )),
-        }
-    }
-
-    fn signer(&self) -> Result<Signer> {
-        let Some(key) = self.order_key.clone() else {
+    /// What of it a resumed operation must know.
+    fn carriage(&self, cloud: &Selection) -> Result<Carriage> {
+        let Some(key) = &self.order_key else {
             return Err(Error::new(Kind::Usage, "--order-key is missing")
                 .hint("`master-bridge orders keygen FILE` makes one; its public half must be in the minions' agent: order_keys"));
         };
-        Ok(Signer {
-            key,
-            passphrase_file: self.passphrase_file.clone(),
+        let way = match (self.via, &self.order_out) {
+            (Via::Metadata, _) => Way::Metadata(cloud.clone()),
+            (_, Some(path)) => Way::File(absolute(path)),
+            (_, None) => {
+                return Err(Error::new(Kind::Usage, "--order-out is missing").hint(
+                    "name the file that minions read (agent: orders), or that your web server shows",
+                ));
+            }
+        };
+        Ok(Carriage {
+            way,
+            key: absolute(key),
+            passphrase_file: self.passphrase_file.as_deref().map(absolute),
+            valid: self.order_valid * 3600,
         })
     }
 }
 
+/// The key that signs.
+fn read_key(carriage: &Carriage) -> Result<OrderKey> {
+    let signer = Signer {
+        key: carriage.key.clone(),
+        passphrase_file: carriage.passphrase_file.clone(),
+    };
+    signer.read()
+}
+
 /// Moves by signed order.
 pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Result<ExitCode> {
-    let key = travel.by_order.signer()?.read()?;
+    let carriage = travel.by_order.carriage(&travel.rules.cloud)?;
+    let key = read_key(&carriage)?;
     let config = MasterConfig::read(&global.salt_config)?;
     let goal = travel.destination.open_signed().await?;
     let Some(mut new) = goal.master else {
@@ -174,7 +116,7 @@ pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Res
     let patience = patience(global, &new);
     let held = keyfile::by_id(&config.pki_dir)?;
     let ids = meant(&travel.target, held.keys())?;
-    let carrier = travel.by_order.carrier(&ids).await?;
+    let carrier = Carrier::of(&carriage.way, &ids).await?;
     let facts = facts(&mut new, &ids, &held, patience).await?;
     let old = Old {
         finger: master_finger(&config.pki_dir)?.to_string(),
@@ -186,7 +128,8 @@ pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Res
     // Minions read the order when they find it: there are no waves to be had.
     shape.canary = 0;
     shape.wave = crate::plan::waves::Amount::Percent(100);
-    let plan = build::plan(&facts, &old, goal.terms, true, &shape);
+    let mut plan = build::plan(&facts, &old, goal.terms, true, &shape);
+    plan.by = Some(carriage);
     if plan.waves.is_empty() && plan.stays.is_empty() {
         return Err(nothing_matched("key"));
     }
@@ -211,26 +154,213 @@ pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Res
     let _held = journal.hold(&op.id)?;
     journal.begin(&op)?;
     output.say(&format!("operation {}", op.id));
-    let members = &op.plan.waves[0].members;
-    let ordered = give_keys(&mut new, &mut journal, &op, members, &held).await?;
-    if !ordered.is_empty() {
-        let names: Vec<&str> = ordered.iter().map(String::as_str).collect();
-        journal.mark(&op.id, 0, &names, Action::Move, StepState::Begun, ("", ""))?;
+    fault::point("plan.written");
+    let ordering = Ordering {
+        journal: &mut journal,
+        op: &op,
+        new,
+        patience,
+        output,
+    };
+    ordering.run(&carrier, &held, || Ok(key)).await
+}
+
+/// Goes on with such an operation: whoever has no order yet, or one that counts no more, gets one.
+pub(super) async fn resume(
+    journal: &mut Journal,
+    op: &Operation,
+    new: Local,
+    patience: Patience,
+    output: &Output,
+) -> Result<ExitCode> {
+    let ordering = Ordering {
+        journal,
+        op,
+        new,
+        patience,
+        output,
+    };
+    let Some(carriage) = &op.plan.by else {
+        return ordering.follow().await;
+    };
+    let config = MasterConfig::read(&op.old_config)?;
+    let held = keyfile::by_id(&config.pki_dir)?;
+    let ids: Vec<String> = op.plan.members().map(|m| m.id.clone()).collect();
+    let carrier = Carrier::of(&carriage.way, &ids).await?;
+    ordering.run(&carrier, &held, || read_key(carriage)).await
+}
+
+/// An operation by signed order, and what it works with.
+struct Ordering<'a> {
+    journal: &'a mut Journal,
+    op: &'a Operation,
+    new: Local,
+    patience: Patience,
+    output: &'a Output,
+}
+
+/// The reason of a move that has begun: its order is out, until the time in the detail.
+const ORDERED: &str = "ordered";
+
+impl Ordering<'_> {
+    async fn run(
+        mut self,
+        carrier: &Carrier,
+        held: &BTreeMap<String, Key>,
+        key: impl FnOnce() -> Result<OrderKey>,
+    ) -> Result<ExitCode> {
+        let ordered = self.give_keys(held).await?;
+        if !ordered.is_empty() {
+            self.order(carrier, &key()?, &ordered).await?;
+        }
+        let (journal, op, output) = (&*self.journal, self.op, self.output);
+        let before = ends(&journal.steps(&op.id)?);
+        let (code, after) = self.follow_to_end().await?;
+        let arrived = after
+            .into_iter()
+            .filter(|(id, end)| matches!(end, End::Moved { .. }) && !before.contains_key(id));
+        let arrived: Vec<String> = arrived.map(|(id, _)| id).collect();
+        carrier.tidy(&arrived, output).await;
+        Ok(code)
+    }
+
+    async fn order(&mut self, carrier: &Carrier, key: &OrderKey, ids: &[String]) -> Result<()> {
+        let names: Vec<&str> = ids.iter().map(String::as_str).collect();
+        self.mark(&names, Action::Move, StepState::Begun, ("", ""))?;
         fault::point("move.begun");
-        let times = (0, travel.by_order.order_valid * 3600, None);
-        let seal = |targets| seal(&key, &op.plan.to, &op.order(0), targets, times);
-        let expires = carrier.leave(&ordered, seal).await?;
-        output.say(&format!(
+        let (op, valid) = (self.op, self.op.plan.by.as_ref().map_or(0, |by| by.valid));
+        let seal = |targets| seal(key, &op.plan.to, &op.order(0), targets, (0, valid, None));
+        let expires = carrier.leave(ids, seal).await?;
+        fault::point("move.sent");
+        let until = expires.to_string();
+        self.mark(&names, Action::Move, StepState::Begun, (ORDERED, &until))?;
+        self.output.say(&format!(
             "the order is out; it counts until {expires} (Unix time)"
         ));
-        fault::point("move.sent");
+        fault::point("move.ordered");
+        Ok(())
     }
-    let code = follow(&mut journal, &op, new, patience, output).await?;
-    let ends = ends(&journal.steps(&op.id)?);
-    let arrived = |id: &String| matches!(ends.get(id), Some(End::Moved { .. }));
-    let arrived: Vec<String> = ordered.into_iter().filter(arrived).collect();
-    carrier.tidy(&arrived, output).await;
-    Ok(code)
+
+    /// Hands keys over to whoever has neither arrived nor an order; who has a key there.
+    async fn give_keys(&mut self, held: &BTreeMap<String, Key>) -> Result<Vec<String>> {
+        let steps = self.journal.steps(&self.op.id)?;
+        let done = ends(&steps);
+        let now = millis() / 1000;
+        let counts = |step: &Record| {
+            step.reason == ORDERED && step.detail.parse().is_ok_and(|until: u64| until > now)
+        };
+        let ordered: Vec<&str> = steps
+            .iter()
+            .filter(|step| step.action == Action::Move)
+            .filter(|step| step.state == StepState::Done || counts(step))
+            .map(|step| step.minion.as_str())
+            .collect();
+        let work: Vec<&Member> = self
+            .op
+            .plan
+            .members()
+            .filter(|m| !done.contains_key(&m.id) && !ordered.contains(&m.id.as_str()))
+            .collect();
+        if work.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = work.iter().map(|m| m.id.as_str()).collect();
+        self.mark(&names, Action::HandOver, StepState::Begun, ("", ""))?;
+        fault::point("hand-over.begun");
+        let bad = hand_over(&mut self.new, &work, held).await?;
+        for (id, why) in &bad {
+            for action in [Action::HandOver, Action::Move] {
+                self.mark(&[id], action, StepState::Failed, ("no-key", why))?;
+            }
+        }
+        let good: Vec<&str> = names
+            .into_iter()
+            .filter(|id| !bad.contains_key(*id))
+            .collect();
+        self.mark(&good, Action::HandOver, StepState::Done, ("", ""))?;
+        Ok(good.into_iter().map(str::to_owned).collect())
+    }
+
+    fn mark(
+        &mut self,
+        ids: &[&str],
+        action: Action,
+        state: StepState,
+        why: (&str, &str),
+    ) -> Result<()> {
+        self.journal.mark(&self.op.id, 0, ids, action, state, why)
+    }
+
+    /// Confirms whoever arrives, for as long as the terms wait; those that sleep come when they wake.
+    async fn follow(mut self) -> Result<ExitCode> {
+        Ok(self.follow_to_end().await?.0)
+    }
+
+    async fn follow_to_end(&mut self) -> Result<(ExitCode, BTreeMap<String, End>)> {
+        let (op, patience) = (self.op, self.patience);
+        let quick = Patience {
+            timeout: patience.timeout.min(Duration::from_secs(2)),
+            gather: Duration::from_secs(1),
+            ..patience
+        };
+        let progress = Progress::new(self.output, "signed order", op.plan.members().count());
+        let limit = Duration::from_secs(op.plan.to.wait);
+        let (start, order) = (Instant::now(), op.order(0));
+        let mut done = ends(&self.journal.steps(&op.id)?);
+        let open = |done: &BTreeMap<String, End>| -> Vec<&str> {
+            let ids = op.plan.members().map(|m| m.id.as_str());
+            ids.filter(|id| !done.contains_key(*id)).collect()
+        };
+        loop {
+            let open = open(&done);
+            if open.is_empty() || start.elapsed() > limit {
+                break;
+            }
+            let status = ask_all(&mut self.new, &open, "remaster.status", &[], quick).await?;
+            let (mut arrived, mut there) = (Vec::new(), Vec::new());
+            for id in open {
+                match Place::of(None, status.good(id), &order) {
+                    Place::Arrived => arrived.push(id),
+                    Place::New => there.push(id),
+                    _ => {}
+                }
+            }
+            self.mark(&arrived, Action::Move, StepState::Done, ("", ""))?;
+            self.mark(&arrived, Action::Confirm, StepState::Begun, ("", ""))?;
+            if !arrived.is_empty() {
+                fault::point("confirm.begun");
+            }
+            let confirm = "remaster.confirm";
+            let confirmed = ask_all(&mut self.new, &arrived, confirm, &[], patience).await?;
+            there.extend(arrived.iter().filter(|id| confirmed.good(id).is_some()));
+            self.mark(&there, Action::Move, StepState::Done, ("", ""))?;
+            self.mark(&there, Action::Confirm, StepState::Done, ("", ""))?;
+            for id in there {
+                progress.done(id, "arrived and confirmed");
+            }
+            done = ends(&self.journal.steps(&op.id)?);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        drop(progress);
+        let open = open(&done).len();
+        let failed = done.values().any(|end| matches!(end, End::Failed { .. }));
+        let stop = (open > 0).then(|| {
+            Stop::Paused(format!(
+                "{open} have not come yet; `master-bridge ops resume {}` waits for them",
+                op.id
+            ))
+        });
+        let (state, note) = match (open, failed) {
+            (0, false) => (OpState::Done, ""),
+            (0, true) => (OpState::Failed, ""),
+            _ => (OpState::Paused, "some have not come yet"),
+        };
+        self.journal.set_state(&op.id, state, note)?;
+        fault::point("state.written");
+        let outcome = Outcome { ends: done, stop };
+        report(&op.plan, &outcome, Some(op), self.output);
+        Ok((exit(&op.plan, &outcome), outcome.ends))
+    }
 }
 
 /// Which of these ids a target means.
@@ -288,153 +418,4 @@ async fn facts(
             }
         })
         .collect())
-}
-
-/// Hands keys over; who has one there.
-async fn give_keys(
-    new: &mut dyn Master,
-    journal: &mut Journal,
-    op: &Operation,
-    members: &[Member],
-    held: &BTreeMap<String, Key>,
-) -> Result<Vec<String>> {
-    let work: Vec<&Member> = members.iter().collect();
-    let names: Vec<&str> = members.iter().map(|m| m.id.as_str()).collect();
-    journal.mark(
-        &op.id,
-        0,
-        &names,
-        Action::HandOver,
-        StepState::Begun,
-        ("", ""),
-    )?;
-    fault::point("hand-over.begun");
-    let bad = hand_over(new, &work, held).await?;
-    for (id, why) in &bad {
-        journal.mark(
-            &op.id,
-            0,
-            &[id],
-            Action::HandOver,
-            StepState::Failed,
-            ("no-key", why),
-        )?;
-        journal.mark(
-            &op.id,
-            0,
-            &[id],
-            Action::Move,
-            StepState::Failed,
-            ("no-key", why),
-        )?;
-    }
-    let good: Vec<&str> = names
-        .into_iter()
-        .filter(|id| !bad.contains_key(*id))
-        .collect();
-    journal.mark(
-        &op.id,
-        0,
-        &good,
-        Action::HandOver,
-        StepState::Done,
-        ("", ""),
-    )?;
-    Ok(good.into_iter().map(str::to_owned).collect())
-}
-
-/// Confirms whoever arrives, for as long as the terms wait; those that sleep come when they wake.
-pub(super) async fn follow(
-    journal: &mut Journal,
-    op: &Operation,
-    mut new: Local,
-    patience: Patience,
-    output: &Output,
-) -> Result<ExitCode> {
-    let quick = Patience {
-        timeout: patience.timeout.min(Duration::from_secs(2)),
-        gather: Duration::from_secs(1),
-        ..patience
-    };
-    let progress = Progress::new(output, "signed order", op.plan.members().count());
-    let limit = Duration::from_secs(op.plan.to.wait);
-    let (start, order) = (Instant::now(), op.order(0));
-    let mut done = ends(&journal.steps(&op.id)?);
-    loop {
-        let open: Vec<&str> = op
-            .plan
-            .members()
-            .map(|m| m.id.as_str())
-            .filter(|id| !done.contains_key(*id))
-            .collect();
-        if open.is_empty() || start.elapsed() > limit {
-            break;
-        }
-        let status = ask_all(&mut new, &open, "remaster.status", &[], quick).await?;
-        let (mut arrived, mut there) = (Vec::new(), Vec::new());
-        for id in open {
-            match Place::of(None, status.good(id), &order) {
-                Place::Arrived => arrived.push(id),
-                Place::New => there.push(id),
-                _ => {}
-            }
-        }
-        journal.mark(&op.id, 0, &arrived, Action::Move, StepState::Done, ("", ""))?;
-        journal.mark(
-            &op.id,
-            0,
-            &arrived,
-            Action::Confirm,
-            StepState::Begun,
-            ("", ""),
-        )?;
-        fault::point("confirm.begun");
-        let confirmed = ask_all(&mut new, &arrived, "remaster.confirm", &[], patience).await?;
-        there.extend(arrived.iter().filter(|id| confirmed.good(id).is_some()));
-        journal.mark(&op.id, 0, &there, Action::Move, StepState::Done, ("", ""))?;
-        journal.mark(
-            &op.id,
-            0,
-            &there,
-            Action::Confirm,
-            StepState::Done,
-            ("", ""),
-        )?;
-        let now = ends(&journal.steps(&op.id)?);
-        for id in there {
-            progress.done(id, "arrived and confirmed");
-        }
-        done = now;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    drop(progress);
-    let open = op
-        .plan
-        .members()
-        .filter(|m| !done.contains_key(&m.id))
-        .count();
-    let failed = done.values().any(|end| matches!(end, End::Failed { .. }));
-    let stop = (open > 0).then(|| {
-        Stop::Paused(format!(
-            "{open} have not come yet; `master-bridge ops resume {}` waits for them",
-            op.id
-        ))
-    });
-    let state = match (open, failed) {
-        (0, false) => OpState::Done,
-        (0, true) => OpState::Failed,
-        _ => OpState::Paused,
-    };
-    journal.set_state(
-        &op.id,
-        state,
-        if open > 0 {
-            "some have not come yet"
-        } else {
-            ""
-        },
-    )?;
-    let outcome = Outcome { ends: done, stop };
-    report(&op.plan, &outcome, Some(op), output);
-    Ok(exit(&op.plan, &outcome))
 }

@@ -19,6 +19,7 @@ use super::vm_work::text_of;
 use crate::cli::Global;
 use crate::cloud::Selection;
 use crate::error::{Error, Kind, Result};
+use crate::fleet::carrier;
 use crate::fleet::look::accepted;
 use crate::fleet::master_key;
 use crate::journal::millis;
@@ -434,7 +435,7 @@ fn handover(args: &HandOver, global: &Global, output: &Output) -> Result<ExitCod
     match &args.out {
         Some(_) if global.dry_run => {}
         Some(path) => {
-            orders::write(path, &text)?;
+            carrier::write(path, &text)?;
             output.say(&format!("written to {}", path.display()));
         }
         None => output.data(&text),

@@ -253,7 +253,7 @@ async fn resume(
         && let Some(new) = new_master(&op).await?
     {
         let patience = patience(global, &new);
-        return super::by_order::follow(journal, &op, new, patience, output).await;
+        return super::by_order::resume(journal, &op, new, patience, output).await;
     }
     let old = Local::open(MasterConfig::read(&op.old_config)?).await?;
     let new = new_master(&op).await?;

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::cli::Global;
 use crate::error::{Error, Kind, Result};
-use crate::fleet::Destination;
+use crate::fleet::{Destination, carrier};
 use crate::journal::{millis, new_id};
 use crate::output::{Output, json_of};
 use crate::secret;
@@ -199,7 +199,7 @@ async fn sign(args: Sign, global: &Global, output: &Output) -> Result<ExitCode> 
     let (order, text) = seal(&key, &goal.terms, &new_id(), targets, hours)?;
     let entries = to_metadata(&text);
     match &args.out {
-        Some(path) if !global.dry_run => write(path, &text)?,
+        Some(path) if !global.dry_run => carrier::write(path, &text)?,
         Some(_) => {}
         None if args.metadata => {
             for (key, value) in &entries {
@@ -312,18 +312,4 @@ pub(super) fn bad_order(error: OrderError) -> Error {
 fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path)
         .map_err(|e| Error::new(Kind::Local, format!("cannot read {}", path.display())).because(&e))
-}
-
-/// Writes an order where minions may read it: whole or not at all.
-pub(super) fn write(path: &Path, text: &str) -> Result<()> {
-    let failed = |e: std::io::Error| {
-        Error::new(Kind::Local, format!("cannot write {}", path.display())).because(&e)
-    };
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    std::fs::write(&temporary, format!("{text}\n"))
-        .and_then(|()| std::fs::File::open(&temporary)?.sync_all())
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .map_err(failed)
 }

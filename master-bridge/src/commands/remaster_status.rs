@@ -11,9 +11,10 @@ use tokio::try_join;
 
 use super::{patience, short};
 use crate::cli::Global;
-use crate::cloud::{Client, Selection, Server};
+use crate::cloud::Selection;
 use crate::error::{Error, Kind, Result};
 use crate::fleet::look::{accepted, ask_all};
+use crate::fleet::servers::Servers;
 use crate::output::Output;
 use crate::salt::job::{Outcome, Patience};
 use crate::salt::keys::Key;
@@ -49,8 +50,8 @@ impl Status {
         };
         let mut new = Local::open(MasterConfig::read(dir)?).await?;
         let servers = match self.nova {
-            true => Client::connect(&self.cloud).await?.servers().await?,
-            false => Vec::new(),
+            true => Some(Servers::of(&self.cloud).await?),
+            false => None,
         };
         let patience = short(patience(global, &new));
         let mut old = Old::find(global, output).await?;
@@ -123,24 +124,11 @@ impl Status {
             "minions": documents,
             "count": {"old": old, "both": both, "new": new, "nowhere": nowhere},
         });
-        if self.nova {
+        if let Some(servers) = servers {
             let keys = old_keys.keys().chain(new_keys.keys()).map(String::as_str);
-            let (strangers, orphans) = apart(&servers, &keys.collect());
-            if !strangers.is_empty() {
-                let named: Vec<String> = strangers
-                    .iter()
-                    .map(|s| format!("{} ({}, {})", s.name, s.id, s.status))
-                    .collect();
-                output.say(&format!("servers without a minion: {}", named.join(", ")));
+            for (field, value) in servers.tell(keys, output) {
+                document[field] = value;
             }
-            if !orphans.is_empty() {
-                output.say(&format!("keys without a server: {}", orphans.join(", ")));
-            }
-            document["servers_without_minion"] = strangers
-                .iter()
-                .map(|s| json!({"id": s.id, "name": s.name, "status": s.status}))
-                .collect();
-            document["keys_without_server"] = json!(orphans);
         }
         output.document(&document);
         Ok(ExitCode::SUCCESS)
@@ -184,16 +172,6 @@ impl Old {
             Self::Gone(_) => Ok(Outcome::default()),
         }
     }
-}
-
-/// Servers whose name no key has, and keys whose id no server has as its name.
-fn apart<'a>(servers: &'a [Server], keys: &BTreeSet<&'a str>) -> (Vec<&'a Server>, Vec<&'a str>) {
-    let names: BTreeSet<&str> = servers.iter().map(|s| s.name.as_str()).collect();
-    let strangers = servers.iter().filter(|s| !keys.contains(s.name.as_str()));
-    (
-        strangers.collect(),
-        keys.difference(&names).copied().collect(),
-    )
 }
 
 const PLACES: [&str; 4] = ["old", "both", "new", "nowhere"];

@@ -11,10 +11,12 @@ use serde_json::json;
 use super::by_order::{self, ByOrder, Via};
 use super::{nothing_matched, open, patience};
 use crate::cli::Global;
+use crate::cloud::Selection;
 use crate::error::{Error, Kind, Result};
 use crate::fleet::ends::{End, Outcome, Stop};
 use crate::fleet::journey::Journey;
 use crate::fleet::look::{View, look};
+use crate::fleet::servers::Servers;
 use crate::fleet::{Destination, Goal, master_finger};
 use crate::journal::{Journal, OpState, Operation, millis, new_id};
 use crate::output::Output;
@@ -38,6 +40,11 @@ pub(super) struct Rules {
     /// Without sight of the new master: do not wait to see whether the minions stay there
     #[arg(long)]
     no_follow: bool,
+    /// Ask the cloud, too, for the servers of minions that do not answer, and for servers without a minion
+    #[arg(long, help_heading = "Cloud")]
+    nova: bool,
+    #[command(flatten)]
+    pub(super) cloud: Selection,
 }
 
 /// A move that somebody wants.
@@ -61,7 +68,7 @@ impl Travel {
         let patience = patience(global, &old);
         output.say("looking at both masters and all minions");
         let new = goal.master.as_mut().map(|new| new as &mut dyn Master);
-        let view = look(
+        let mut view = look(
             &mut old,
             new,
             &self.target,
@@ -69,17 +76,29 @@ impl Travel {
             patience,
         )
         .await?;
+        let servers = match self.rules.nova {
+            true => Some(Servers::of(&self.rules.cloud).await?),
+            false => None,
+        };
+        if let Some(servers) = &servers {
+            for fact in &mut view.facts {
+                fact.server = Some(servers.story(&fact.id));
+            }
+        }
         let plan = self.plan(&view, &old, &goal)?;
         if plan.waves.is_empty() && plan.stays.is_empty() {
             return Err(nothing_matched("minion"));
         }
         self.rules.agree(&plan)?;
+        let known = view.known.iter().map(String::as_str);
+        let told = servers.map_or_else(BTreeMap::new, |servers| servers.tell(known, output));
         if global.dry_run {
             show(&plan, output);
             let mut document = plan.document();
-            if let Some(document) = document.as_object_mut() {
-                document.insert("dry_run".into(), true.into());
-                document.insert("to".into(), plan.to.master.as_str().into());
+            document["dry_run"] = true.into();
+            document["to"] = plan.to.master.as_str().into();
+            for (field, value) in told {
+                document[field] = value;
             }
             output.document(&document);
             return Ok(ExitCode::SUCCESS);

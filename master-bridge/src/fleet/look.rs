@@ -19,6 +19,8 @@ pub struct View {
     pub facts: Vec<Facts>,
     /// The old master's keys of them.
     pub keys: BTreeMap<String, Key>,
+    /// Everyone, meant or not, who has a key on either master.
+    pub known: BTreeSet<String>,
 }
 
 /// Looks at everyone that the target means.
@@ -30,6 +32,7 @@ pub async fn look(
     patience: Patience,
 ) -> Result<View> {
     let mut keys = accepted(old).await?;
+    let mut known: BTreeSet<String> = keys.keys().cloned().collect();
     let mut ask = Job::for_ids::<&str>(&[], "test.ping");
     ask.target = target.clone();
     let ping = job::run(old, &ask, patience, &mut |_| {}).await?;
@@ -59,6 +62,7 @@ pub async fn look(
     if let Some(new) = new.as_deref_mut() {
         for key in keys::all(new).await? {
             let entry = (key.state, key.fingerprint());
+            known.insert(key.id.clone());
             there.entry(key.id).or_default().push(entry);
         }
         let silent: Vec<&str> = ping
@@ -90,12 +94,13 @@ pub async fn look(
                     .good(&id)
                     .and_then(|status| status.get("state")?.as_str().map(str::to_owned)),
                 master: grain("master"),
+                server: None,
                 rank: order_by.map_or(0, |by| by.rank(grain(&by.grain).as_deref())),
                 id,
             }
         })
         .collect();
-    Ok(View { facts, keys })
+    Ok(View { facts, keys, known })
 }
 
 /// The accepted keys of a master, by id.

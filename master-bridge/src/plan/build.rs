@@ -1,8 +1,9 @@
 //! From what was seen to a plan.
 
 use std::collections::BTreeMap;
+use std::iter;
 
-use super::moves::{Decision, Facts, decide};
+use super::moves::{Decision, Facts, NO_ANSWER, decide};
 use super::steps::{Limits, Member, Plan, PlannedWave, Stay, Terms};
 use super::waves::{Amount, waves};
 
@@ -59,10 +60,15 @@ pub fn plan(facts: &[Facts], old: &Old, to: Terms, sees_new: bool, shape: &Shape
             Decision::There => ("there", "it is on the new master"),
             Decision::Skip(reason, detail) => (reason, detail),
         };
+        // Where nobody answers, the cloud may know why.
+        let server = fact.server.iter().filter(|_| reason == NO_ANSWER);
+        let detail: Vec<&str> = iter::once(detail)
+            .chain(server.map(String::as_str))
+            .collect();
         stays.push(Stay {
             id: fact.id.clone(),
             reason: reason.to_owned(),
-            detail: detail.to_owned(),
+            detail: detail.join("; "),
         });
     }
     let groups: Vec<Vec<String>> = groups.into_values().collect();
@@ -85,6 +91,7 @@ pub fn plan(facts: &[Facts], old: &Old, to: Terms, sees_new: bool, shape: &Shape
         waves,
         stays,
         limits: shape.limits.clone(),
+        by: None,
     }
 }
 
@@ -112,6 +119,7 @@ mod tests {
         ];
         facts[0].master = Some("named".into());
         facts[3].own = None;
+        facts[3].server = Some("its server is SHUTOFF".into());
         let old = Old {
             finger: "oo".into(),
             address: "old".into(),
@@ -147,5 +155,9 @@ mod tests {
             ]
         );
         assert_eq!(plan.stays[0].reason, "no-answer");
+        assert_eq!(
+            plan.stays[0].detail,
+            "it does not answer on the old master; its server is SHUTOFF"
+        );
     }
 }

@@ -23,4 +23,4 @@ mod words;
 
 pub use cloud::{CloudPlan, CloudStep};
 pub use planned::{AnyPlan, Planned};
-pub use steps::{Action, Member, Plan, Step};
+pub use steps::{Action, Carriage, Member, Plan, Step, Way};

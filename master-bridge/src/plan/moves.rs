@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::salt::keys::KeyState;
 
+/// The reason why a minion stays that nobody hears.
+pub const NO_ANSWER: &str = "no-answer";
+
 /// What is known about one minion before anything is done.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
@@ -26,6 +29,8 @@ pub struct Facts {
     pub master: Option<String>,
     /// Its turn, by the grain of `--order-by`.
     pub rank: usize,
+    /// What its cloud says of its server, if a cloud was asked.
+    pub server: Option<String>,
 }
 
 /// What is to be done with the key.
@@ -71,7 +76,7 @@ pub fn decide(facts: &Facts) -> Decision {
         return if facts.answers_on_new {
             Decision::There
         } else {
-            Decision::Skip("no-answer", "it does not answer on the old master")
+            Decision::Skip(NO_ANSWER, "it does not answer on the old master")
         };
     };
     if facts.old.as_ref() != Some(own) {

@@ -1,10 +1,13 @@
 //! A plan: typed steps, each with what must hold before it, what it does, how that is checked, and how it
 //! is undone. The same world gives the same plan and the same hash.
 
+use std::path::PathBuf;
+
 use salt_wire::crypto::HashType;
 use serde::{Deserialize, Serialize};
 
 use super::moves::KeyWork;
+use crate::cloud::Selection;
 
 /// What one step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -210,6 +213,33 @@ pub struct Plan {
     pub stays: Vec<Stay>,
     /// How much at once.
     pub limits: Limits,
+    /// How signed orders reach the minions; nothing: jobs of the old master do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Carriage>,
+}
+
+/// Signed orders: where they are left, and what signs them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carriage {
+    /// Where they are left.
+    pub way: Way,
+    /// The file with the key that signs.
+    pub key: PathBuf,
+    /// The file with that key's passphrase, if it is not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Seconds for which they count.
+    pub valid: u64,
+}
+
+/// Where signed orders are left for minions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// A file that minions read, or that a web server shows to them.
+    File(PathBuf),
+    /// The metadata of the servers that have the minions' ids as their names, in this cloud.
+    Metadata(Selection),
 }
 
 /// One step of a plan.
@@ -375,6 +405,7 @@ pub(crate) mod tests {
                 auth_rate: 10.0,
                 pause_after: None,
             },
+            by: None,
         }
     }
 

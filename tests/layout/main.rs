@@ -1,0 +1,116 @@
+//! `make layout`: which functions an agent runs from its start to its rest, as a linker script that lays them side by
+//! side.
+//!
+//! The kernel maps a program 16 pages at a time around each that is touched. What an idle agent needs is a fifth of the
+//! program, but scattered it is on nearly every 16 pages. `agent/layout.ld` says how the names are written.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a program for people at a terminal; a failed step ends it"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use harness::{Agent, Client, Events, Master, Release, bin};
+use regex::Regex;
+use serde_json::json;
+
+/// Under valgrind a start takes fifty times as long.
+const SLOW: u64 = 300;
+/// The timers of an agent at rest: heartbeats, the watchdog, the look at its files.
+const REST: Duration = Duration::from_secs(40);
+
+fn main() {
+    let target = std::env::args().nth(1).expect("the file to write");
+    let master = Master::of(Release::V3008).auto_accept().start();
+    let events = Events::of(&master);
+    let mut client = Client::of(&master);
+    let first_use = "agent: {trust: first-use}";
+    let mut agent = Agent::prepare("layout", &master.address.to_string(), first_use);
+    let profile = agent.dir().join("profile");
+    println!("starting an agent under valgrind; this takes a minute");
+    let since = Instant::now();
+    agent.run_by(
+        Command::new("valgrind")
+            .args([
+                "--quiet",
+                "--tool=callgrind",
+                "--demangle=no",
+                "--dump-line=no",
+            ])
+            .arg(format!("--callgrind-out-file={}", profile.display()))
+            .arg(bin("salt-agent")),
+    );
+    events.wait(SLOW, "salt/minion/layout/start", since);
+    for fun in [
+        "test.ping",
+        "grains.items",
+        "pillar.items",
+        "saltutil.refresh_pillar",
+    ] {
+        client.call("layout", fun, json!([]), json!({}));
+    }
+    std::thread::sleep(REST);
+    agent.process().stop(SLOW);
+    let names = executed(&fs::read_to_string(&profile).unwrap());
+    fs::write(&target, script(&names)).unwrap();
+    println!("{target}: {} functions", names.len());
+}
+
+/// The functions of the agent's own program that ran.
+fn executed(profile: &str) -> BTreeSet<String> {
+    let program = bin("salt-agent").display().to_string();
+    let line = Regex::new(r"^(c?)(ob|fn)=\((\d+)\)(?: (.*))?$").unwrap();
+    // Each name is written once, and then meant by its number.
+    let mut named: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    let (mut ours, mut ran) = (false, BTreeSet::new());
+    for captures in profile.lines().filter_map(|l| line.captures(l)) {
+        let [is_callee, kind, number] = [1, 2, 3].map(|n| captures.get(n).unwrap().as_str());
+        if let Some(name) = captures.get(4) {
+            named.insert((kind, number), name.as_str());
+        }
+        if !is_callee.is_empty() {
+            continue;
+        }
+        if kind == "ob" {
+            ours = named
+                .get(&(kind, number))
+                .is_some_and(|name| *name == program);
+        } else if ours {
+            ran.insert(number);
+        }
+    }
+    let recursion = Regex::new(r"'\d+$").unwrap();
+    ran.into_iter()
+        .filter_map(|number| named.get(&("fn", number)))
+        .map(|name| recursion.replace(name, "").into_owned())
+        // Not what valgrind made up for a place without a name.
+        .filter(|name| {
+            name.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_.$".contains(c))
+        })
+        .collect()
+}
+
+/// The script. A crate's hash, and how far back a name refers in itself, change with each version.
+fn script(names: &BTreeSet<String>) -> String {
+    let hash = Regex::new(r"Cs[0-9A-Za-z]+_").unwrap();
+    let back = Regex::new(r"B[0-9A-Za-z]{1,3}_").unwrap();
+    let patterns: BTreeSet<_> = names
+        .iter()
+        .map(|name| {
+            let name = hash.replace_all(name, "Cs*_");
+            format!("    *(.text.{})\n", back.replace_all(&name, "B*_"))
+        })
+        .collect();
+    format!(
+        "/* Made by `make layout`: what an agent runs from its start to its rest lies side by side, so that the rest of\n   \
+         the program needs no memory. A function that is not here is merely elsewhere. */\n\
+         SECTIONS {{\n  .text.used : {{\n{}  }}\n}} INSERT BEFORE .text;\n",
+        patterns.into_iter().collect::<String>()
+    )
+}
