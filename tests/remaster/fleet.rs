@@ -129,6 +129,7 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
         assert_eq!(result(&truth, id)["on"], "new", "{truth}");
         assert_eq!(result(&truth, id)["keys"], "both", "{truth}");
     }
+    wave_by_wave(&old, &new, &part["operation"], &to_new);
     let clean = [
         "-o",
         "json",
@@ -156,6 +157,42 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
         assert_eq!(status["last"]["outcome"], "confirmed", "{status}");
     }
     seen_from_one_side(&new, &old);
+}
+
+/// Two waves of an operation go back one by one, and come again with a pause between them.
+fn wave_by_wave(old: &Master, new: &Master, operation: &Value, to_new: &[&str]) {
+    let operation = operation.as_str().unwrap();
+    let on = |master: &Master, id: &str| {
+        let answers = master.run(
+            "salt",
+            &["-t", "3", "--out", "json", "--static", id, "test.ping"],
+        );
+        answers.stdout.contains("true")
+    };
+    let back = |wave: &str| {
+        let words = [
+            "-y", "-o", "json", "ops", "rollback", operation, "--wave", wave,
+        ];
+        bridge(old, &words)
+    };
+    let nothing = back("wave 7");
+    assert!(
+        nothing.stderr.contains("it has canary, wave 1"),
+        "{nothing:?}"
+    );
+    assert_eq!(back("canary").success().json()["back"], 1);
+    assert!(on(old, "a1") && on(new, "a3"));
+    assert_eq!(back("wave 1").success().json()["back"], 1);
+    assert!(on(old, "a3"));
+    let go = [&["-y", "-o", "json"], to_new, &["--pause-after", "1"]].concat();
+    let paused = bridge(old, &go);
+    assert_eq!(paused.code, 1, "not everyone had a turn: {paused:?}");
+    let paused = paused.json();
+    assert_eq!(result(&paused, "a1")["result"], "moved", "{paused}");
+    assert_eq!(result(&paused, "a3")["result"], "waits", "{paused}");
+    assert!(on(old, "a3"));
+    let resumed = bridge(old, &["-o", "json", "ops", "resume", "last"]).success();
+    assert_eq!(result(&resumed.json(), "a3")["result"], "moved");
 }
 
 /// Back again, but the bridge sees only the master that they leave: what it can say is still true.
