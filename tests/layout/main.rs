@@ -98,13 +98,19 @@ fn executed(profile: &str) -> BTreeSet<String> {
 
 /// The script. A crate's hash, and how far back a name refers in itself, change with each version.
 fn script(names: &BTreeSet<String>) -> String {
-    let hash = Regex::new(r"Cs[0-9A-Za-z]+_").unwrap();
-    let back = Regex::new(r"B[0-9A-Za-z]{1,3}_").unwrap();
+    let changes = [
+        (r"Cs[0-9A-Za-z]+_", "Cs*_"),
+        (r"B[0-9A-Za-z]{1,3}_", "B*_"),
+        (r"17h[0-9a-f]{16}E", "17h*E"),
+    ]
+    .map(|(from, to)| (Regex::new(from).unwrap(), to));
     let patterns: BTreeSet<_> = names
         .iter()
         .map(|name| {
-            let name = hash.replace_all(name, "Cs*_");
-            format!("    *(.text.{})\n", back.replace_all(&name, "B*_"))
+            let stable = changes.iter().fold(name.clone(), |name, (from, to)| {
+                from.replace_all(&name, *to).into_owned()
+            });
+            format!("    *(.text.{stable})\n")
         })
         .collect();
     format!(
