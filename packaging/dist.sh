@@ -31,7 +31,8 @@ fi
 
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 rust_home=$(rustc --print sysroot)
-remap="--remap-path-prefix=$PWD=/build --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$rust_home=/rust"
+# In place of what .cargo/config.toml says, so that is here, too.
+remap="-Csymbol-mangling-version=v0 --remap-path-prefix=$PWD=/build --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$rust_home=/rust"
 build() {
 	RUSTFLAGS="$remap ${2:-}" CARGO_INCREMENTAL=0 CFLAGS="-ffile-prefix-map=$cargo_home=/cargo" \
 		cargo build --release --locked --quiet --package salt-agent --target "$1"

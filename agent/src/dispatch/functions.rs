@@ -10,29 +10,32 @@ use crate::context::{Context, Error, Functions, Result, Signature, arguments};
 use crate::modules::{self, Function};
 use crate::returns::load::Docs;
 
-/// All native functions, each with its parsed signature.
+/// All native functions.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Registry;
 
+/// A function, with its signature once somebody has called it: of a thousand an agent needs a few.
 struct Known {
     function: &'static Function,
-    signature: Signature,
+    signature: OnceLock<Box<Signature>>,
+}
+
+impl Known {
+    fn signature(&self) -> &Signature {
+        // A test parses every one.
+        let parse = || Signature::parse(self.function.signature).unwrap_or_default();
+        self.signature.get_or_init(|| Box::new(parse()))
+    }
 }
 
 fn known() -> &'static HashMap<&'static str, Known> {
     static KNOWN: OnceLock<HashMap<&'static str, Known>> = OnceLock::new();
     KNOWN.get_or_init(|| {
-        modules::all()
-            .filter_map(|function| {
-                // A test parses every signature.
-                let signature = Signature::parse(function.signature).ok()?;
-                let known = Known {
-                    function,
-                    signature,
-                };
-                Some((function.name, known))
-            })
-            .collect()
+        let known = |function| Known {
+            function,
+            signature: OnceLock::new(),
+        };
+        modules::all().map(|f| (f.name, known(f))).collect()
     })
 }
 
@@ -47,8 +50,8 @@ impl Registry {
                 return ctx.worker.call(ctx, fun, &args, &kwargs);
             }
         };
-        let (positional, keywords) = arguments::split(&known.signature, arg, load)?;
-        let mut args = known.signature.bind(fun, &positional, &keywords)?;
+        let (positional, keywords) = arguments::split(known.signature(), arg, load)?;
+        let mut args = known.signature().bind(fun, &positional, &keywords)?;
         args.direct = true;
         ctx.job.set_retcode(0);
         (known.function.run)(ctx, &args)
@@ -56,7 +59,7 @@ impl Registry {
 
     /// The parsed signature of a function.
     pub fn signature(self, fun: &str) -> Option<&'static Signature> {
-        known().get(fun).map(|known| &known.signature)
+        known().get(fun).map(Known::signature)
     }
 }
 
@@ -64,7 +67,7 @@ impl Functions for Registry {
     fn call(&self, ctx: &Context, fun: &str, args: &[Value], kwargs: &Map) -> Result {
         match find(ctx, fun)? {
             Found::Native(known) => {
-                let args = known.signature.bind(fun, args, kwargs)?;
+                let args = known.signature().bind(fun, args, kwargs)?;
                 (known.function.run)(ctx, &args)
             }
             Found::Salts(_) => ctx.worker.call(ctx, fun, args, kwargs),

@@ -1,11 +1,13 @@
 //! `config`: options, wherever they are set: minion, grains, pillar, master.
 
+use std::sync::{Arc, LazyLock};
+
 use salt_wire::{Map, Value, map};
 
 use super::{Function, row};
 use crate::context::{Args, Context, Result, merge, python};
 use crate::fnmatch::fnmatch;
-use crate::targeting::traverse;
+use crate::targeting::traverse_map;
 
 /// The rows of `config`.
 pub const FUNCTIONS: &[Function] = &[
@@ -98,61 +100,71 @@ fn defaults() -> Map {
 }
 
 /// The places that options come from.
-struct Places {
-    opts: Map,
-    grains: Map,
-    pillar: Map,
-    master: Map,
+struct Places<'a> {
+    opts: Option<&'a Map>,
+    grains: Option<Arc<Map>>,
+    pillar: Option<Arc<Map>>,
+    /// The pillar again, in which the master's options are.
+    master: Option<Arc<Map>>,
 }
 
-impl Places {
+static NOTHING: LazyLock<Map> = LazyLock::new(Map::new);
+
+impl<'a> Places<'a> {
     /// Those that the `omit_*` arguments leave.
-    fn of(ctx: &Context, args: &Args) -> Self {
+    fn of(ctx: &'a Context, args: &Args) -> Self {
         let all = args.flag("omit_all");
-        let take = |omit: &str, map: &Map| {
-            if all || args.flag(omit) {
-                Map::new()
-            } else {
-                map.clone()
-            }
-        };
-        let pillar = ctx.facts.pillar();
-        let master = pillar.get("master").and_then(Value::as_map).cloned();
+        let takes = |omit: &str| !all && !args.flag(omit);
         Self {
-            opts: take("omit_opts", &ctx.settings.opts),
-            grains: take("omit_grains", &ctx.facts.grains()),
-            pillar: take("omit_pillar", &pillar),
-            master: take("omit_master", &master.unwrap_or_default()),
+            opts: takes("omit_opts").then_some(&ctx.settings.opts),
+            grains: takes("omit_grains").then(|| ctx.facts.grains()),
+            pillar: takes("omit_pillar").then(|| ctx.facts.pillar()),
+            master: takes("omit_master").then(|| ctx.facts.pillar()),
         }
+    }
+
+    fn opts(&self) -> &Map {
+        self.opts.unwrap_or(&NOTHING)
+    }
+
+    fn grains(&self) -> &Map {
+        self.grains.as_deref().unwrap_or(&NOTHING)
+    }
+
+    fn pillar(&self) -> &Map {
+        self.pillar.as_deref().unwrap_or(&NOTHING)
+    }
+
+    fn master(&self) -> &Map {
+        let options = self.master.as_ref().and_then(|pillar| pillar.get("master"));
+        options.and_then(Value::as_map).unwrap_or(&NOTHING)
+    }
+
+    /// The first that has it.
+    fn find(&self, look: impl Fn(&Map) -> Option<Value>) -> Option<Value> {
+        let places = [self.opts(), self.grains(), self.pillar(), self.master()];
+        let found = places.into_iter().find_map(&look);
+        found.or_else(|| look(&defaults()))
     }
 }
 
 fn get(ctx: &Context, args: &Args) -> Result {
-    let places = Places::of(ctx, args);
     let (key, delimiter) = (args.text("key")?, args.text("delimiter")?);
-    let find = |map: Map| traverse(&Value::Map(map), &key, &delimiter).cloned();
+    let find = |map: &Map| traverse_map(map, &key, &delimiter).cloned();
     let found = match args.get("merge") {
-        Value::Null => [
-            places.opts,
-            places.grains,
-            places.pillar,
-            places.master,
-            defaults(),
-        ]
-        .into_iter()
-        .find_map(find),
+        Value::Null => Places::of(ctx, args).find(find),
         strategy => {
             let mut data = defaults();
             // Of Salt only the `omit_*` of the plain search count: a merge takes everything.
             let all = Places::of(ctx, &Args::default());
-            for place in [all.master, all.pillar, all.grains, all.opts] {
+            for place in [all.master(), all.pillar(), all.grains(), all.opts()] {
                 if strategy.as_str() == Some("overwrite") {
-                    merge::overwrite(&mut data, &place);
+                    merge::overwrite(&mut data, place);
                 } else {
-                    merge::recurse(&mut data, &place, false);
+                    merge::recurse(&mut data, place, false);
                 }
             }
-            find(data)
+            find(&data)
         }
     };
     Ok(found.unwrap_or_else(|| args.get("default").clone()))
@@ -167,21 +179,19 @@ fn option(ctx: &Context, args: &Args) -> Result {
         default => default.clone(),
     };
     if !args.flag("wildcard") {
-        let found = [
-            places.opts,
-            places.grains,
-            places.pillar,
-            places.master,
-            defaults(),
-        ]
-        .into_iter()
-        .find_map(|mut map| map.shift_remove(wanted.as_str()));
+        let found = places.find(|map| map.get(wanted.as_str()).cloned());
         return Ok(found.unwrap_or_else(default));
     }
     let fits = |key: &Value| key.as_str().is_some_and(|k| fnmatch(k, &wanted));
     let mut found = Map::new();
-    for place in [places.master, places.pillar, places.grains, places.opts] {
-        found.extend(place.into_iter().filter(|(k, _)| fits(k)));
+    for place in [
+        places.master(),
+        places.pillar(),
+        places.grains(),
+        places.opts(),
+    ] {
+        let fitting = place.iter().filter(|(k, _)| fits(k));
+        found.extend(fitting.map(|(k, v)| (k.clone(), v.clone())));
     }
     for (key, value) in defaults() {
         if fits(&key) {
@@ -198,8 +208,8 @@ fn option(ctx: &Context, args: &Args) -> Result {
 pub(crate) fn merged(ctx: &Context, args: &Args, wanted: &str) -> Option<Value> {
     let places = Places::of(ctx, args);
     let mut result: Option<Value> = None;
-    for mut place in [places.opts, places.master, places.pillar] {
-        let Some(next) = place.shift_remove(wanted) else {
+    for place in [places.opts(), places.master(), places.pillar()] {
+        let Some(next) = place.get(wanted).cloned() else {
             continue;
         };
         result = Some(match (result, next) {
@@ -232,12 +242,10 @@ fn dot_vals(ctx: &Context, args: &Args) -> Result {
     let prefix = format!("{}.", args.text("value")?);
     let places = Places::of(ctx, &Args::default());
     let mut found = Map::new();
-    for place in [places.master, places.opts] {
-        found.extend(
-            place
-                .into_iter()
-                .filter(|(k, _)| k.as_str().is_some_and(|k| k.starts_with(&prefix))),
-        );
+    for place in [places.master(), places.opts()] {
+        let fits = |key: &Value| key.as_str().is_some_and(|k| k.starts_with(&prefix));
+        let fitting = place.iter().filter(|(k, _)| fits(k));
+        found.extend(fitting.map(|(k, v)| (k.clone(), v.clone())));
     }
     Ok(found.into())
 }

@@ -12,7 +12,7 @@ use super::{Function, pillar, row};
 use crate::context::{Args, Context, Error, Result, python};
 use crate::grains::statics;
 use crate::host::fs::write_atomic;
-use crate::targeting::traverse;
+use crate::targeting::traverse_map;
 
 /// The rows of `grains`.
 pub const FUNCTIONS: &[Function] = &[
@@ -141,7 +141,7 @@ fn get(ctx: &Context, args: &Args) -> Result {
 }
 
 fn look(ctx: &Context, key: &str, delimiter: &str) -> Option<Value> {
-    traverse(&all(ctx), key, delimiter).cloned()
+    traverse_map(&ctx.facts.grains(), key, delimiter).cloned()
 }
 
 fn has_value(ctx: &Context, args: &Args) -> Result {
@@ -175,10 +175,10 @@ fn item(ctx: &Context, args: &Args) -> Result {
         .cloned()
         .unwrap_or_else(|| "".into());
     let delimiter = delimiter(args)?;
-    let grains = all(ctx);
+    let grains = ctx.facts.grains();
     let mut found = Map::new();
     for name in &args.rest {
-        let value = traverse(&grains, &python::text(name), &delimiter);
+        let value = traverse_map(&grains, &python::text(name), &delimiter);
         found.insert(
             name.clone(),
             value.cloned().unwrap_or_else(|| default.clone()),

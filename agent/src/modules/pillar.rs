@@ -3,12 +3,14 @@
 //! As of 3008 a job sees values masked; templates and other functions see them as they are. The argument
 //! `unmask` decides otherwise, `pillar_mask_output: False` does for the functions that fetch a fresh pillar.
 
+use std::sync::Arc;
+
 use salt_wire::{Map, Value};
 
 use super::{Function, row};
 use crate::context::{Args, Context, Error, Result, merge, python};
 use crate::fnmatch::fnmatch;
-use crate::targeting::traverse;
+use crate::targeting::{traverse, traverse_map};
 
 const FRESH: &str =
     "*args, pillar=None, pillar_enc=None, pillarenv=None, saltenv=None, unmask=None";
@@ -171,14 +173,14 @@ fn fetch(ctx: &Context, pillarenv: Value, overrides: Map, ext: &Value) -> Result
 }
 
 /// The pillar that `get` and `item` look into: a fresh one if an environment is named.
-fn looked_at(ctx: &Context, args: &Args) -> Result<Value> {
+fn looked_at(ctx: &Context, args: &Args) -> Result<Arc<Map>> {
     let named = ["saltenv", "pillarenv"]
         .iter()
         .any(|e| !args.get(e).is_null());
     Ok(if named {
-        fresh(ctx, args)?.into()
+        Arc::new(fresh(ctx, args)?)
     } else {
-        ctx.facts.pillar().as_ref().clone().into()
+        ctx.facts.pillar()
     })
 }
 
@@ -227,7 +229,7 @@ fn get(ctx: &Context, args: &Args) -> Result {
     let key = args.text("key")?;
     let delimiter = args.text("delimiter")?;
     let pillar = looked_at(ctx, args)?;
-    let found = traverse(&pillar, &key, &delimiter);
+    let found = traverse_map(&pillar, &key, &delimiter);
     let opts = &ctx.settings.opts;
     let option = |name: &str| opts.get(name).is_some_and(Value::is_truthy);
     let default = match args.get("default") {
@@ -273,7 +275,7 @@ fn item(ctx: &Context, args: &Args) -> Result {
         .rest
         .iter()
         .map(|key| {
-            let value = traverse(&pillar, &python::text(key), &delimiter);
+            let value = traverse_map(&pillar, &python::text(key), &delimiter);
             (key.clone(), value.unwrap_or(&default).clone())
         })
         .collect();
@@ -298,8 +300,8 @@ fn raw(ctx: &Context, args: &Args) -> Result {
 
 fn keys(ctx: &Context, args: &Args) -> Result {
     let key = args.text("key")?;
-    let pillar = Value::Map(ctx.facts.pillar().as_ref().clone());
-    match traverse(&pillar, &key, &args.text("delimiter")?) {
+    let pillar = ctx.facts.pillar();
+    match traverse_map(&pillar, &key, &args.text("delimiter")?) {
         None => Err(missing(&key)),
         Some(Value::Map(map)) => Ok(Value::List(map.keys().cloned().collect())),
         Some(_) => Err(Error::Exception {

@@ -17,7 +17,7 @@ use salt_wire::{Map, Value};
 use crate::context::Context;
 use crate::fnmatch::fnmatch;
 
-pub use subdict::{Match, subdict_match, traverse};
+pub use subdict::{Match, subdict_match, traverse, traverse_map};
 
 /// This minion, as targets see it.
 #[derive(Debug, Clone)]

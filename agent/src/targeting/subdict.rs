@@ -92,6 +92,23 @@ pub fn traverse<'a>(data: &'a Value, path: &str, delimiter: &str) -> Option<&'a 
     path.split(delimiter).try_fold(data, step)
 }
 
+/// The same from a map on, which need not be copied into a value.
+pub fn traverse_map<'a>(data: &'a Map, path: &str, delimiter: &str) -> Option<&'a Value> {
+    let mut keys = path.split(delimiter);
+    let first = entry(data, keys.next()?)?;
+    keys.try_fold(first, step)
+}
+
+fn entry<'a>(map: &'a Map, key: &str) -> Option<&'a Value> {
+    map.get(key).or_else(|| {
+        let loaded = salt_yaml::yamlify_arg(key);
+        if loaded.as_str() == Some(key) {
+            return None;
+        }
+        lookup(map, &loaded)
+    })
+}
+
 fn step<'a>(data: &'a Value, key: &str) -> Option<&'a Value> {
     match data {
         Value::List(list) => {
@@ -110,13 +127,7 @@ fn step<'a>(data: &'a Value, key: &str) -> Option<&'a Value> {
                     list.get(usize::try_from(index).ok()?)
                 })
         }
-        Value::Map(map) => map.get(key).or_else(|| {
-            let loaded = salt_yaml::yamlify_arg(key);
-            if loaded.as_str() == Some(key) {
-                return None;
-            }
-            lookup(map, &loaded)
-        }),
+        Value::Map(map) => entry(map, key),
         _ => None,
     }
 }
