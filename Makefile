@@ -82,6 +82,11 @@ fleet: packages venvs ## Move FLEET agents (300) between two real masters, in wa
 	$(CARGO) build --workspace --all-targets
 	FLEET=$(FLEET) $(CARGO) test --package harness --test remaster many -- --nocapture
 
+.PHONY: directions
+directions: packages venvs ## Every case of a move in every direction between the three releases, where `make test` goes one
+	$(CARGO) build --workspace --all-targets
+	DIRECTIONS=all $(CARGO) test --package harness --test remaster -- moves strange net orders
+
 .PHONY: bench
 bench: packages venvs ## Measure beside salt-minion in one run: memory, start, ping, stop, size, highstate
 	$(CARGO) build --release --quiet --package salt-agent --package harness --bin salt-agent --bin bench

@@ -5,27 +5,27 @@ use std::time::Duration;
 
 use harness::{Address, Agent, Master, NetNs, Release, until};
 
-use crate::pair::{answers, introduce, on_only, status, wait_end, wait_state};
+use crate::pair::{Direction, answers, introduce, on_only, status, wait_end, wait_state, ways};
 
 #[test]
 fn through_a_network_that_fails() {
-    let release = Release::V3008;
-    if !release.is_installed() {
-        return;
+    for way in ways((Release::V3008, Release::V3008)) {
+        fails(way);
     }
+}
+
+fn fails((from, to): Direction) {
     let Some(space) = NetNs::new() else { return };
     let second = format!("{}102", space.here.trim_end_matches('1'));
     space.add_here(&second);
     let (old, new) = std::thread::scope(|scope| {
         let old = scope.spawn(|| {
-            Master::of(release)
+            Master::of(from)
                 .auto_accept()
                 .at(&Address::from(space.here.as_str()))
                 .start()
         });
-        let new = Master::of(release)
-            .at(&Address::from(second.as_str()))
-            .start();
+        let new = Master::of(to).at(&Address::from(second.as_str())).start();
         (old.join().unwrap(), new)
     });
     let config = "agent: {trust: first-use, dead_after: 2s}\nkeysize: 2048\n";

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use harness::{Agent, Finished, Master, Process, Release, Sandbox, until, until_some};
 use salt_wire::crypto::{OrderKey, OsRandom, PrivateKey, PublicKey};
@@ -19,7 +19,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::fleet;
-use crate::pair::{answers, introduce, on_only, status, wait_end};
+use crate::pair::{Direction, answers, introduce, on_only, status, wait_end, ways};
 
 fn now() -> u64 {
     SystemTime::now()
@@ -135,13 +135,15 @@ fn refused(agent: &Agent, code: &str) {
 
 #[test]
 fn the_old_master_is_dead() {
-    let release = Release::V3008;
-    if !release.is_installed() {
-        return;
+    for way in ways((Release::V3008, Release::V3008)) {
+        dead(way);
     }
+}
+
+fn dead((from, to): Direction) {
     let (mut old, mut new) = std::thread::scope(|scope| {
-        let old = scope.spawn(|| Master::of(release).auto_accept().start());
-        let new = Master::of(release).start();
+        let old = scope.spawn(|| Master::of(from).auto_accept().start());
+        let new = Master::of(to).start();
         (old.join().unwrap(), new)
     });
     let (key, stranger) = (
@@ -172,7 +174,7 @@ fn the_old_master_is_dead() {
     // Whoever has a master listens to that one alone.
     write(&bystander, &order(&new, "early", "*", 1).seal(&key));
     let certified = start("certified", "");
-    let (_web, page, url) = web(release);
+    let (_web, page, url) = web(to);
     // One trusts the server's authority, the other has never heard of it.
     let from_url = format!("  orders: {{urls: ['{url}']}}");
     let bundle = page.path().join("ca.pem").display().to_string();
@@ -465,6 +467,11 @@ impl Ways {
 /// The new master comes back with another key: one agent has a signed order for it, the other has nothing and
 /// says so until its operator speaks.
 fn same_master_new_key(master: &mut Master, ordered: &Agent, alone: &Agent, signer: &Signer) {
+    let tried = |log: &str| {
+        let try_ = format!("Authentication request from {}", alone.id);
+        log.matches(&try_).count()
+    };
+    let tries_before = tried(&master.process().log());
     master.kill();
     let before = master.finger();
     let made = PrivateKey::generate(2048, &mut OsRandom).unwrap();
@@ -473,6 +480,7 @@ fn same_master_new_key(master: &mut Master, ordered: &Agent, alone: &Agent, sign
     let real = |name: &str| fs::canonicalize(master.pki_dir().join(name)).unwrap();
     replace(&real("master.pem"), &pem);
     replace(&real("master.pub"), &made.public().file_pem());
+    let begun = Instant::now();
     master.start();
     let after = master.finger();
     assert_ne!(before, after);
@@ -493,7 +501,17 @@ fn same_master_new_key(master: &mut Master, ordered: &Agent, alone: &Agent, sign
         answers(master, &ordered.id)
     });
     on_only(ordered, master);
-    // Without certificate or order it stays, until somebody on the machine says so.
+    // Without certificate or order it stays, until somebody on the machine says so: patiently, and aloud.
+    let tries = tried(&master.process().log()) - tries_before;
+    let most = 2 + begun.elapsed().as_secs() / 10;
+    assert!(tries as u64 <= most, "{tries} tries, not {most}");
+    let console = format!("salt-agent: id={} ", alone.id);
+    let log = alone.log();
+    let mut console = log.lines().filter(|line| line.contains(&console));
+    assert!(
+        console.any(|line| line.contains("state=lost reason=master-key-mismatch")),
+        "{log}"
+    );
     assert_eq!(
         alone.status()["masters"][0]["reason"],
         "master-key-mismatch"

@@ -6,6 +6,30 @@ use std::path::PathBuf;
 use harness::{Agent, Master, Release, until, until_some};
 use serde_json::Value;
 
+/// From which release to which.
+pub(crate) type Direction = (Release, Release);
+
+/// The ways that a move goes.
+pub(crate) const DIRECTIONS: [Direction; 3] = [
+    (Release::V3008, Release::V3006),
+    (Release::V3006, Release::V3008),
+    (Release::V3007, Release::V3008),
+];
+
+/// Whether each case goes all ways (`make directions`), and not only one.
+pub(crate) fn all_ways() -> bool {
+    std::env::var_os("DIRECTIONS").is_some_and(|ways| ways == "all")
+}
+
+/// The ways that a case goes which usually goes this one.
+pub(crate) fn ways(usual: Direction) -> Vec<Direction> {
+    let ways = if all_ways() { &DIRECTIONS[..] } else { &[] };
+    let mut ways: Vec<Direction> = ways.iter().copied().filter(|way| *way != usual).collect();
+    ways.insert(0, usual);
+    ways.retain(|(from, to)| from.is_installed() && to.is_installed());
+    ways
+}
+
 /// An old master that accepts everybody, and a new one that accepts nobody.
 pub(crate) struct Pair {
     pub(crate) old: Master,
