@@ -83,7 +83,7 @@ fleet: packages venvs ## Move FLEET agents (300) between two real masters, in wa
 	FLEET=$(FLEET) $(CARGO) test --package harness --test remaster many -- --nocapture
 
 .PHONY: directions
-directions: packages venvs ## Every case of a move in every direction between the three releases, where `make test` goes one
+directions: packages venvs ## Every case of a move in each of the three directions of DIRECTIONS in tests/remaster/pair.rs, where `make test` goes one
 	$(CARGO) build --workspace --all-targets
 	DIRECTIONS=all $(CARGO) test --package harness --test remaster -- moves strange net orders
 

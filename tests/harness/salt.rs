@@ -5,7 +5,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -41,9 +42,14 @@ impl Interpreter {
             .stdout(Stdio::piped())
             .spawn()
             .expect("python starts");
-        let mut ready = String::new();
         let stdout = child.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut ready).unwrap();
+        let (sender, ready) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            BufReader::new(stdout).read_line(&mut line).ok();
+            sender.send(line).ok();
+        });
+        let ready = ready.recv_timeout(LONGEST).unwrap_or_default();
         assert_eq!(ready, "ready\n", "the interpreter of {release}");
         Self {
             door: dir.join("door"),

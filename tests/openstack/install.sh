@@ -11,9 +11,10 @@ get() {
 	# None of the servers is wanted as a service of this machine.
 	if [ ! -e /usr/sbin/policy-rc.d ]; then
 		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; policy=ours
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 	fi
 	apt-get install -y -q --no-install-recommends "$@" >>$LAB/tmp/apt.log 2>&1 || { tail -5 $LAB/tmp/apt.log >&2; exit 1; }
-	[ -z "$policy" ] || rm -f /usr/sbin/policy-rc.d
+	[ -z "$policy" ] || { rm -f /usr/sbin/policy-rc.d; trap - EXIT; }
 	say "packages: $name"
 }
 services="rabbitmq-server mariadb-server curl python3-venv python3-dev gcc libc6-dev qemu-utils"

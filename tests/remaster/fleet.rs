@@ -5,6 +5,8 @@ use std::process::Command;
 use harness::{Agent, Finished, Master, Release, bin, until};
 use serde_json::Value;
 
+use crate::pair::answers;
+
 /// The bridge beside `old`, with a journal of this test's own.
 pub(crate) fn bridge(old: &Master, args: &[&str]) -> Finished {
     Finished::run(&mut command(old, args))
@@ -163,11 +165,7 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
 fn wave_by_wave(old: &Master, new: &Master, operation: &Value, to_new: &[&str]) {
     let operation = operation.as_str().unwrap();
     let on = |master: &Master, id: &str| {
-        let answers = master.run(
-            "salt",
-            &["-t", "3", "--out", "json", "--static", id, "test.ping"],
-        );
-        answers.stdout.contains("true")
+        until(60, &format!("{id} to answer"), || answers(master, id));
     };
     let back = |wave: &str| {
         let words = [
@@ -181,16 +179,17 @@ fn wave_by_wave(old: &Master, new: &Master, operation: &Value, to_new: &[&str]) 
         "{nothing:?}"
     );
     assert_eq!(back("canary").success().json()["back"], 1);
-    assert!(on(old, "a1") && on(new, "a3"));
+    on(old, "a1");
+    on(new, "a3");
     assert_eq!(back("wave 1").success().json()["back"], 1);
-    assert!(on(old, "a3"));
+    on(old, "a3");
     let go = [&["-y", "-o", "json"], to_new, &["--pause-after", "1"]].concat();
     let paused = bridge(old, &go);
     assert_eq!(paused.code, 1, "not everyone had a turn: {paused:?}");
     let paused = paused.json();
     assert_eq!(result(&paused, "a1")["result"], "moved", "{paused}");
     assert_eq!(result(&paused, "a3")["result"], "waits", "{paused}");
-    assert!(on(old, "a3"));
+    on(old, "a3");
     let resumed = bridge(old, &["-o", "json", "ops", "resume", "last"]).success();
     assert_eq!(result(&resumed.json(), "a3")["result"], "moved");
 }

@@ -1,7 +1,7 @@
 //! Getting files: one, several, a directory; into the cache or to a place of the caller's.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use fancy_regex::Regex;
@@ -239,9 +239,14 @@ impl FileClient {
                     .map_err(|e| FileError::io(target, e))?,
             }
         }
+        // The note is of the file before: it goes first, so that it never stands beside another one.
+        let note = Path::new(&note);
+        match fs::remove_file(note) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(FileError::io(note, e)),
+            _ => {}
+        }
         pending.commit().map_err(|e| FileError::io(target, e))?;
         if let Some(etag) = etag {
-            let note = Path::new(&note);
             write_atomic(note, etag.as_bytes(), 0o600).map_err(|e| FileError::io(note, e))?;
         }
         Ok(())

@@ -249,7 +249,13 @@ impl<'a> Iptables<'a> {
         if let Some(table) = table {
             argv.extend(["-t", table]);
         }
-        Ok(self.programs.run(&argv)?.stdout)
+        let done = self.programs.run(&argv)?;
+        // What it cannot tell must not be taken for no rules, and saved as that.
+        if done.fine() {
+            Ok(done.stdout)
+        } else {
+            Err(format!("{program}: {}", done.stderr))
+        }
     }
 
     /// Writes all rules to a file; Salt's words of it.
@@ -266,7 +272,7 @@ impl<'a> Iptables<'a> {
     }
 }
 
-/// The rules of a file; nothing when there is none.
+/// The rules of a file.
 pub fn saved(file: &Path) -> Result<String, String> {
     fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))
 }

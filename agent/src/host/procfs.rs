@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, Uid, User, sysconf};
 
@@ -196,9 +197,12 @@ pub fn signal(pid: i32, number: i32) -> Result<bool, String> {
         return Ok(false);
     }
     let signal = Signal::try_from(number).map_err(|_| format!("there is no signal {number}"))?;
-    kill(Pid::from_raw(pid), signal)
-        .map(|()| true)
-        .map_err(|e| format!("signal {number} to process {pid}: {e}"))
+    match kill(Pid::from_raw(pid), signal) {
+        Ok(()) => Ok(true),
+        // It ended just now.
+        Err(Errno::ESRCH) => Ok(false),
+        Err(e) => Err(format!("signal {number} to process {pid}: {e}")),
+    }
 }
 
 /// When the machine was started, in seconds since 1970.

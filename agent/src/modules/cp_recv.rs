@@ -81,10 +81,14 @@ fn recv_chunked(ctx: &Context, args: &Args) -> Result {
     if args.flag("compressed") {
         let mut plain = Vec::new();
         let unpacked = GzDecoder::new(bytes.as_slice())
-            .take(LIMIT)
+            .take(LIMIT + 1)
             .read_to_end(&mut plain);
         if let Err(error) = unpacked {
             return failed(error);
+        }
+        if plain.len() as u64 > LIMIT {
+            let text = format!("{}: the piece is larger than {LIMIT} bytes", dest.display());
+            return Err(Error::execution(text));
         }
         bytes = plain;
     }

@@ -278,8 +278,9 @@ fn cpu_percent(ctx: &Context, args: &Args) -> Result {
 /// Waits for `interval`, or until the job is told to end.
 fn pause(ctx: &Context, args: &Args) -> Result<()> {
     let seconds = args.get("interval").as_float().unwrap_or_default();
-    let seconds = seconds.clamp(0.0, 3600.0);
-    let wait = Duration::from_secs_f64(seconds);
+    // Nothing is a number's clamp if it is none.
+    let wait = Duration::try_from_secs_f64(seconds.clamp(0.0, 3600.0))
+        .map_err(|e| Error::Invocation(format!("interval: {e}")))?;
     if ctx.job.cancel.sleep(wait) {
         return Err(Error::execution("the job was told to end"));
     }

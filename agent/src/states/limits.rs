@@ -35,6 +35,9 @@ const LIMITS: &[(&str, &[&str])] = &[
     ("git.config_unset", &["password", "value_regex", "all"]),
     ("git.detached", &["password"]),
     ("git.latest", &["password"]),
+    ("iptables.append", &["rules"]),
+    ("iptables.delete", &["rules"]),
+    ("iptables.insert", &["rules"]),
     ("mount.fstab_absent", &["mount_by"]),
     ("mount.fstab_present", &["mount_by"]),
     (

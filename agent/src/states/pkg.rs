@@ -252,7 +252,15 @@ fn order(run: &Run<'_>) -> Result<Install, Error> {
 /// What became of the packages, in Salt's words.
 fn judge(ctx: &Context, run: &Run<'_>, wanted: &Desired, targets: &Desired, changes: Map) -> Done {
     let mut out = Outcome::changed(changes, "");
-    let asked = Asked::carry_out(ctx, run, wanted.keys())?;
+    let asked = match Asked::carry_out(ctx, run, wanted.keys()) {
+        Ok(asked) => asked,
+        Err(error) => {
+            // What was installed before is told all the same.
+            out.result = Some(false);
+            out.comment = error.to_string();
+            return Ok(out);
+        }
+    };
     let (held, other) = asked.map_or_else(Default::default, |a| a.merge(&mut out));
     let after = known(ctx)?.installed;
     let (mut modified, mut same, mut failed) = (Vec::new(), Vec::new(), Vec::new());

@@ -146,7 +146,10 @@ impl Asked {
         let changed = self.changed.into_iter().map(|(_, done)| done);
         for done in changed.chain(self.same).chain(self.failed) {
             out.comment += &format!(".\n{}", done.comment);
-            out.result = done.fine;
+            // Salt has the last one's; one that failed must not be lost behind one that would be done.
+            if out.result != Some(false) {
+                out.result = done.fine;
+            }
         }
     }
 

@@ -117,7 +117,8 @@ pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Res
     let held = keyfile::by_id(&config.pki_dir)?;
     let ids = meant(&travel.target, held.keys())?;
     let carrier = Carrier::of(&carriage.way, &ids).await?;
-    let facts = facts(&mut new, &ids, &held, patience).await?;
+    let mut facts = facts(&mut new, &ids, &held, patience).await?;
+    let servers = travel.rules.servers(&mut facts).await?;
     let old = Old {
         finger: master_finger(&config.pki_dir)?.to_string(),
         address: config.local_address(),
@@ -129,11 +130,14 @@ pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Res
     shape.canary = 0;
     shape.wave = crate::plan::waves::Amount::Percent(100);
     let mut plan = build::plan(&facts, &old, goal.terms, true, &shape);
-    plan.by = Some(carriage);
+    plan.by = Some(Box::new(carriage));
     if plan.waves.is_empty() && plan.stays.is_empty() {
         return Err(nothing_matched("key"));
     }
     travel.rules.agree(&plan)?;
+    if let Some(servers) = servers {
+        servers.tell(held.keys().map(String::as_str), output);
+    }
     show(&plan, output);
     output.say("the minions' own fingerprints cannot be asked for: two of three are compared");
     if global.dry_run {
@@ -180,13 +184,16 @@ pub(super) async fn resume(
         patience,
         output,
     };
-    let Some(carriage) = &op.plan.by else {
-        return ordering.follow().await;
-    };
     let config = MasterConfig::read(&op.old_config)?;
     let held = keyfile::by_id(&config.pki_dir)?;
-    let ids: Vec<String> = op.plan.members().map(|m| m.id.clone()).collect();
-    let carrier = Carrier::of(&carriage.way, &ids).await?;
+    let done = ends(&ordering.journal.steps(&op.id)?);
+    // Whoever is there needs no place for an order, nor the server that it had.
+    let open = op.plan.members().filter(|m| !done.contains_key(&m.id));
+    let open: Vec<String> = open.map(|m| m.id.clone()).collect();
+    let (Some(carriage), false) = (&op.plan.by, open.is_empty()) else {
+        return ordering.follow_alone().await;
+    };
+    let carrier = Carrier::of(&carriage.way, &open).await?;
     ordering.run(&carrier, &held, || read_key(carriage)).await
 }
 
@@ -213,15 +220,14 @@ impl Ordering<'_> {
         if !ordered.is_empty() {
             self.order(carrier, &key()?, &ordered).await?;
         }
-        let (journal, op, output) = (&*self.journal, self.op, self.output);
-        let before = ends(&journal.steps(&op.id)?);
-        let (code, after) = self.follow_to_end().await?;
+        let before = ends(&self.journal.steps(&self.op.id)?);
+        let after = self.follow().await?;
         let arrived = after
-            .into_iter()
-            .filter(|(id, end)| matches!(end, End::Moved { .. }) && !before.contains_key(id));
-        let arrived: Vec<String> = arrived.map(|(id, _)| id).collect();
-        carrier.tidy(&arrived, output).await;
-        Ok(code)
+            .iter()
+            .filter(|(id, end)| matches!(end, End::Moved { .. }) && !before.contains_key(*id));
+        let arrived: Vec<String> = arrived.map(|(id, _)| id.clone()).collect();
+        carrier.tidy(&arrived, self.output).await;
+        self.end(after)
     }
 
     async fn order(&mut self, carrier: &Carrier, key: &OrderKey, ids: &[String]) -> Result<()> {
@@ -291,12 +297,14 @@ impl Ordering<'_> {
         self.journal.mark(&self.op.id, 0, ids, action, state, why)
     }
 
-    /// Confirms whoever arrives, for as long as the terms wait; those that sleep come when they wake.
-    async fn follow(mut self) -> Result<ExitCode> {
-        Ok(self.follow_to_end().await?.0)
+    /// Without anything to be left or taken back.
+    async fn follow_alone(mut self) -> Result<ExitCode> {
+        let after = self.follow().await?;
+        self.end(after)
     }
 
-    async fn follow_to_end(&mut self) -> Result<(ExitCode, BTreeMap<String, End>)> {
+    /// Confirms whoever arrives, for as long as the terms wait; those that sleep come when they wake.
+    async fn follow(&mut self) -> Result<BTreeMap<String, End>> {
         let (op, patience) = (self.op, self.patience);
         let quick = Patience {
             timeout: patience.timeout.min(Duration::from_secs(2)),
@@ -342,7 +350,14 @@ impl Ordering<'_> {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         drop(progress);
-        let open = open(&done).len();
+        Ok(done)
+    }
+
+    /// Writes down how it ended, and reports it.
+    fn end(self, done: BTreeMap<String, End>) -> Result<ExitCode> {
+        let op = self.op;
+        let members = op.plan.members();
+        let open = members.filter(|m| !done.contains_key(&m.id)).count();
         let failed = done.values().any(|end| matches!(end, End::Failed { .. }));
         let stop = (open > 0).then(|| {
             Stop::Paused(format!(
@@ -359,7 +374,7 @@ impl Ordering<'_> {
         fault::point("state.written");
         let outcome = Outcome { ends: done, stop };
         report(&op.plan, &outcome, Some(op), self.output);
-        Ok((exit(&op.plan, &outcome), outcome.ends))
+        Ok(exit(&op.plan, &outcome))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::fleet::{Destination, Goal, master_finger};
 use crate::journal::{Journal, OpState, Operation, millis, new_id};
 use crate::output::Output;
 use crate::plan::build::{self, Old, Shape};
-use crate::plan::moves::KeyWork;
+use crate::plan::moves::{Facts, KeyWork};
 use crate::plan::order::OrderBy;
 use crate::plan::{Plan, place};
 use crate::progress::{Progress, short};
@@ -76,15 +76,7 @@ impl Travel {
             patience,
         )
         .await?;
-        let servers = match self.rules.nova {
-            true => Some(Servers::of(&self.rules.cloud).await?),
-            false => None,
-        };
-        if let Some(servers) = &servers {
-            for fact in &mut view.facts {
-                fact.server = Some(servers.story(&fact.id));
-            }
-        }
+        let servers = self.rules.servers(&mut view.facts).await?;
         let plan = self.plan(&view, &old, &goal)?;
         if plan.waves.is_empty() && plan.stays.is_empty() {
             return Err(nothing_matched("minion"));
@@ -179,14 +171,20 @@ impl Travel {
 }
 
 impl Rules {
+    /// The servers of the cloud, if it is to be asked; each minion's is noted.
+    pub(super) async fn servers(&self, facts: &mut [Facts]) -> Result<Option<Servers>> {
+        if !self.nova {
+            return Ok(None);
+        }
+        let servers = Servers::of(&self.cloud).await?;
+        for fact in facts {
+            fact.server = Some(servers.story(&fact.id));
+        }
+        Ok(Some(servers))
+    }
+
     /// Refuses a plan that is not the one that was agreed on.
     pub(super) fn agree(&self, plan: &Plan) -> Result<()> {
-        let moved = |why: Vec<String>| {
-            let mut error =
-                Error::new(Kind::Refused, "the world has moved since the plan was made");
-            error.causes = why;
-            error.hint("look at a new --dry-run, and agree to that")
-        };
         if let Some(path) = &self.plan {
             let failed = || Error::new(Kind::Usage, format!("{} is no plan", path.display()));
             let text = std::fs::read_to_string(path).map_err(|e| failed().because(&e))?;
@@ -195,17 +193,24 @@ impl Rules {
             let before: Plan = serde_json::from_value(document["plan"].clone())
                 .map_err(|e| failed().because(&e))?;
             if before.hash() != plan.hash() {
-                return Err(moved(plan.differences(&before)));
+                return Err(moved(plan.differences(&before), &plan.hash()));
             }
         }
         match &self.plan_hash {
-            Some(hash) if *hash != plan.hash() => Err(moved(vec![format!(
-                "the plan's hash is {} now",
-                plan.hash()
-            )])),
+            Some(hash) if *hash != plan.hash() => Err(moved(Vec::new(), &plan.hash())),
             _ => Ok(()),
         }
     }
+}
+
+/// The world is not the one that somebody agreed on; what differs, as far as it can be told.
+pub(super) fn moved(mut causes: Vec<String>, hash: &str) -> Error {
+    if causes.is_empty() {
+        causes.push(format!("the plan's hash is {hash} now"));
+    }
+    let mut error = Error::new(Kind::Refused, "the world has moved since the plan was made");
+    error.causes = causes;
+    error.hint("look at a new --dry-run, and agree to that")
 }
 
 /// How an operation is worked on.
@@ -321,7 +326,10 @@ pub(super) fn show(plan: &Plan, output: &Output) {
         }
     }
     for stay in &plan.stays {
-        let what = format!("stays: {}: {}", stay.reason, stay.detail);
+        let mut what = format!("stays: {}: {}", stay.reason, stay.detail);
+        if let Some(server) = &stay.server {
+            what += &format!("; {server}");
+        }
         let row = [stay.id.as_str(), "-", "-", &what];
         rows.insert(&stay.id, row.map(str::to_owned).into());
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::travel::moved;
 use super::{open, patience};
 use crate::cli::Global;
 use crate::cloud::{Client, Selection};
@@ -42,12 +43,6 @@ pub(super) struct Rules {
 impl Rules {
     /// Refuses a plan that is not the one that was agreed on.
     fn agree(&self, plan: &CloudPlan) -> Result<()> {
-        let moved = |causes: Vec<String>| {
-            let mut error =
-                Error::new(Kind::Refused, "the world has moved since the plan was made");
-            error.causes = causes;
-            Err(error.hint("look at a new --dry-run, and agree to that"))
-        };
         if let Some(path) = &self.plan {
             let failed = || {
                 Error::new(Kind::Usage, format!("{} is no plan", path.display()))
@@ -57,13 +52,11 @@ impl Rules {
                 serde_json::from_str(&text_of(path)?).map_err(|e| failed().because(&e))?;
             let hash = before["hash"].as_str().ok_or_else(failed)?;
             if hash != plan.hash() {
-                return moved(plan.differences(&before));
+                return Err(moved(plan.differences(&before), &plan.hash()));
             }
         }
         match &self.plan_hash {
-            Some(hash) if *hash != plan.hash() => {
-                moved(vec![format!("the plan's hash is {} now", plan.hash())])
-            }
+            Some(hash) if *hash != plan.hash() => Err(moved(Vec::new(), &plan.hash())),
             _ => Ok(()),
         }
     }

@@ -118,10 +118,10 @@ struct Using {
 /// A line of fstab has its fields between blanks.
 fn directory(text: &str) -> std::result::Result<String, String> {
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '#' && c != '\\';
-    if text.starts_with('/') && text.len() > 1 && text.chars().all(plain) {
-        Ok(text.to_owned())
-    } else {
-        Err("a directory's whole path, without blanks".to_owned())
+    let part = |part: &str| !matches!(part, "" | "." | "..") && part.chars().all(plain);
+    match text.strip_prefix('/') {
+        Some(rest) if rest.split('/').all(part) => Ok(text.to_owned()),
+        _ => Err("a directory's whole path, without blanks, dots or a slash at its end".to_owned()),
     }
 }
 

@@ -119,6 +119,9 @@ pub struct Stay {
     pub reason: String,
     /// The words for people.
     pub detail: String,
+    /// What its cloud says of its server, if one was asked: told, but no part of what is agreed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 /// The new master and the terms of every order.
@@ -215,7 +218,7 @@ pub struct Plan {
     pub limits: Limits,
     /// How signed orders reach the minions; nothing: jobs of the old master do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<Carriage>,
+    pub by: Option<Box<Carriage>>,
 }
 
 /// Signed orders: where they are left, and what signs them.
@@ -282,7 +285,11 @@ impl Plan {
 
     /// SHA-256 of the whole plan: another world, another hash.
     pub fn hash(&self) -> String {
-        let text = serde_json::to_string(self).unwrap_or_default();
+        let mut plan = self.clone();
+        for stay in &mut plan.stays {
+            stay.server = None;
+        }
+        let text = serde_json::to_string(&plan).unwrap_or_default();
         HashType::Sha256.hex(text.as_bytes())
     }
 
@@ -291,6 +298,9 @@ impl Plan {
         let mut lines = Vec::new();
         if self.to != before.to || self.old != before.old {
             lines.push("one of the masters, or the terms of the order".to_owned());
+        }
+        if self.by != before.by {
+            lines.push("how orders reach the minions (--via and what belongs to it)".to_owned());
         }
         if self.limits != before.limits {
             lines.push(

@@ -248,8 +248,10 @@ impl Apt<'_> {
             words.push("install".into());
             words.extend(names);
             let told = self.run(&words);
-            // Held again before anything is said: a failure must not leave them loose.
-            self.select(&held, "hold")?;
+            // Held again before anything is said, also by a job that was told to end: nothing may leave them loose.
+            if let Err(error) = self.select(&held, "hold", &Cancel::default()) {
+                errors.extend(error.errors);
+            }
             errors.extend(told?);
         }
         self.finish(&before, errors)
@@ -265,12 +267,12 @@ impl Apt<'_> {
             .filter(|n| all.get(*n).is_some_and(|s| s == "hold"))
             .map(str::to_owned)
             .collect();
-        self.select(&held, "install")?;
+        self.select(&held, "install", self.cancel)?;
         Ok(held)
     }
 
-    fn select(&self, names: &[String], selection: &str) -> Result<()> {
-        let programs = Programs::new(self.host, self.cancel);
+    fn select(&self, names: &[String], selection: &str, cancel: &Cancel) -> Result<()> {
+        let programs = Programs::new(self.host, cancel);
         names
             .iter()
             .try_for_each(|name| hold::select(&programs, name, selection))

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use salt_wire::Announcement;
 use salt_wire::crypto::Fingerprint;
+use salt_wire::{Announcement, Value as Salt};
 use serde_json::{Value, json};
 
 use super::super::World;
@@ -185,8 +185,14 @@ pub(super) async fn not_here(world: &mut World<'_>, minion: &str, hint: &str) ->
     let patience = world.patience;
     let root = ["sandbox_root"];
     let outcome = ask_all(world.salt()?, &[minion], "grains.item", &root, patience).await?;
-    let facts = outcome.good(minion);
-    let place = facts.and_then(|all| all.get("sandbox_root")?.as_str().map(str::to_owned));
+    let Some(facts) = outcome.good(minion) else {
+        let text = format!("{minion} does not say what kind of machine it is");
+        return Err(Error::new(Kind::Failed, text).hint("does it answer `master-bridge minions`?"));
+    };
+    let place = facts
+        .get("sandbox_root")
+        .and_then(Salt::as_str)
+        .map(str::to_owned);
     match place.filter(|place| !place.is_empty()) {
         None => Ok(()),
         Some(place) => {

@@ -191,7 +191,20 @@ pub(super) async fn undo(
         What::Snapshot { .. } | What::Import { .. } => image::unmake(world, &step.key, made).await,
         What::Make { thing, .. } => thing::undo(world, thing, made).await,
         What::Unmake { gone } => thing::restore(world, gone).await,
-        What::Mount { minion, at, .. } => mount::unmount(world, minion, at, made).await,
+        What::Mount {
+            minion,
+            volume,
+            format,
+            at,
+        } => {
+            let place = mount::Place {
+                minion,
+                volume,
+                format: format.as_deref(),
+                at,
+            };
+            mount::unmount(world, &place, made).await
+        }
         What::Stack { work, within } => {
             let within = Duration::from_secs(*within);
             stack::undo(world, &step.key, work, within).await

@@ -37,11 +37,13 @@ pub(super) async fn mount(world: &mut World<'_>, key: &str, place: &Place<'_>) -
     let volume = world.id(place.volume)?;
     let device = appeared(world, minion, &volume).await?;
     let mut found = file_system(world, minion, &device).await?;
+    free(world, place, found.as_ref()).await?;
     if found.is_none() {
         let Some(wanted) = place.format else {
             let text = format!("volume {volume} has no file system");
             return Err(Error::new(Kind::Refused, text).hint("--format ext4 gives it one"));
         };
+        empty(world, minion, &device).await?;
         world.progress.at(key, &format!("{wanted} on {device}"));
         let kwargs = map! {"device" => device.as_str(), "fs_type" => wanted};
         if ask(world, minion, "disk.format", kwargs).await? != Salt::Bool(true) {
@@ -71,18 +73,86 @@ pub(super) async fn mount(world: &mut World<'_>, key: &str, place: &Place<'_>) -
     Ok(json!({"device": device, "file_system": kind, "uuid": uuid, "at": place.at}))
 }
 
-/// Takes it out of the tree again, now and at every boot; what is on the volume stays.
+/// Takes it out of the tree again, now and at every boot; what is on the volume stays. Only what is known to be the
+/// volume's is taken away: something else may be mounted there.
 pub(super) async fn unmount(
     world: &mut World<'_>,
-    minion: &str,
-    at: &str,
+    place: &Place<'_>,
     made: Option<&Value>,
 ) -> Result<()> {
-    let mut kwargs = map! {"name" => at, "persist" => true};
-    if let Some(uuid) = made.and_then(|made| made.get("uuid")?.as_str()) {
-        kwargs.insert("device".into(), format!("UUID={uuid}").into());
+    let known = made.and_then(|made| Some(made.get("uuid")?.as_str()?.to_owned()));
+    not_here(world, place.minion, "unmount it there by hand").await?;
+    let uuid = match known {
+        Some(uuid) => Some(uuid),
+        None => on_volume(world, place).await?,
+    };
+    // Without a file system nothing was mounted.
+    let Some(uuid) = uuid else {
+        return Ok(());
+    };
+    let source = format!("UUID={uuid}");
+    let kwargs = map! {"name" => place.at, "device" => source.as_str(), "persist" => true};
+    state(world, place.minion, "mount.unmounted", kwargs).await
+}
+
+/// The UUID of what is on the volume, if its disk is there and something is.
+async fn on_volume(world: &mut World<'_>, place: &Place<'_>) -> Result<Option<String>> {
+    let volume = world.id(place.volume)?;
+    let Some(device) = disk(world, place.minion, &volume).await? else {
+        return Ok(None);
+    };
+    let found = file_system(world, place.minion, &device).await?;
+    Ok(found.map(|(_, uuid)| uuid))
+}
+
+/// Refuses a directory where something else is mounted, or will be at the next boot.
+async fn free(
+    world: &mut World<'_>,
+    place: &Place<'_>,
+    found: Option<&(String, String)>,
+) -> Result<()> {
+    let ours = found.map(|(_, uuid)| format!("UUID={uuid}"));
+    // The table first: it names the file system, where the kernel names the disk of this boot.
+    for fun in ["mount.fstab", "mount.active"] {
+        let all = ask(world, place.minion, fun, Map::new()).await?;
+        let there = all
+            .get(place.at)
+            .and_then(|line| line.get("device")?.as_str());
+        match there {
+            None => {}
+            Some(device) if Some(device) == ours.as_deref() => return Ok(()),
+            Some(device) => {
+                let text = format!("{device} is mounted at {} already", place.at);
+                return Err(Error::new(Kind::Refused, text).hint("choose another --mount"));
+            }
+        }
     }
-    state(world, minion, "mount.unmounted", kwargs).await
+    Ok(())
+}
+
+/// Refuses a disk on which something may be, though it is no file system: `blkid` is silent about encrypted data, about
+/// contradicting signatures, and about a disk that it cannot read.
+async fn empty(world: &mut World<'_>, minion: &str, device: &str) -> Result<()> {
+    let looks: [&[&str]; 2] = [
+        &["wipefs", "--no-act", device],
+        // The first MiB holds nothing but zeros.
+        &["cmp", "--bytes=1048576", device, "/dev/zero"],
+    ];
+    for words in looks {
+        let argv = Salt::List(words.iter().map(|word| (*word).into()).collect());
+        let kwargs = map! {"cmd" => argv, "python_shell" => false};
+        let said = answer(world, minion, "cmd.run_all", kwargs).await?;
+        let told = |name: &str| said.value.get(name).map(json_of).unwrap_or_default();
+        let (code, stdout) = (told("retcode"), told("stdout"));
+        if code != json!(0) || stdout != json!("") {
+            let text = format!("{device} has no file system, but it is not empty either");
+            let mut error = Error::new(Kind::Refused, text)
+                .hint("look what it is, and format it by hand; nothing is overwritten");
+            error.causes = vec![format!("{}: {code} {stdout} {}", words[0], told("stderr"))];
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// Where disks are by the names that hypervisors give them: QEMU shows the first letters of the volume's id as their
@@ -98,13 +168,10 @@ fn names(volume: &str) -> Vec<String> {
 
 /// The volume's disk on the server, once its kernel shows it.
 async fn appeared(world: &mut World<'_>, minion: &str, volume: &str) -> Result<String> {
-    let (start, names) = (Instant::now(), names(volume));
+    let start = Instant::now();
     loop {
-        for name in &names {
-            let kwargs = map! {"name" => name.as_str()};
-            if ask(world, minion, "file.is_blkdev", kwargs).await? == Salt::Bool(true) {
-                return Ok(name.clone());
-            }
+        if let Some(name) = disk(world, minion, volume).await? {
+            return Ok(name);
         }
         if start.elapsed() >= APPEARS {
             let mut error = Error::new(
@@ -115,11 +182,22 @@ async fn appeared(world: &mut World<'_>, minion: &str, volume: &str) -> Result<S
                 ),
             )
             .hint("is the minion the one on this server (--minion-id)? Its `dmesg` says whether a disk came");
-            error.causes = names;
+            error.causes = names(volume);
             return Err(error);
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// The volume's disk, if the kernel shows it now.
+async fn disk(world: &mut World<'_>, minion: &str, volume: &str) -> Result<Option<String>> {
+    for name in names(volume) {
+        let kwargs = map! {"name" => name.as_str()};
+        if ask(world, minion, "file.is_blkdev", kwargs).await? == Salt::Bool(true) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// What file system is on a device, and its UUID.

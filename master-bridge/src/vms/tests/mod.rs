@@ -343,11 +343,37 @@ fn what_is_on_a_volume_is_never_overwritten() {
             (there, &None)
         );
     }
+    // Encrypted data, say, of which blkid says nothing.
+    let (fake, dir) = (old_world(), tempfile::tempdir().unwrap());
+    fake.state().raw = true;
+    let op = begin(dir.path(), mount(Some("ext4")));
+    let stopped = process(dir.path(), &op, &fake, Work::Forward);
+    let stopped = stopped.unwrap().unwrap();
+    assert!(stopped.error.message.contains("not empty"), "{stopped:?}");
+    assert_eq!(fake.state().file_system, None);
     // As it is, without a wish.
     let fake = old_world();
     fake.state().file_system = Some("xfs".into());
     whole(mount(None), &fake);
     assert!(fake.state().mounted.is_some());
+}
+
+#[test]
+fn what_is_mounted_already_stays_there() {
+    for there in [None, Some("xfs")] {
+        let (fake, dir) = (old_world(), tempfile::tempdir().unwrap());
+        fake.state().stranger = Some("/srv/data".into());
+        fake.state().file_system = there.map(str::to_owned);
+        let op = begin(dir.path(), mount(None));
+        let stopped = process(dir.path(), &op, &fake, Work::Forward);
+        let stopped = stopped.unwrap().unwrap();
+        assert!(stopped.error.message.contains("mounted at"), "{stopped:?}");
+        let undone = process(dir.path(), &op, &fake, Work::Back);
+        assert!(undone.unwrap().is_none());
+        let state = fake.state();
+        assert_eq!(state.stranger.as_deref(), Some("/srv/data"));
+        assert_eq!(state.mounted, None);
+    }
 }
 
 #[test]

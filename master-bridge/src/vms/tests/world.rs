@@ -62,8 +62,12 @@ pub(super) struct State {
     pub(super) highstate: bool,
     /// What is on the disk that minions see.
     pub(super) file_system: Option<String>,
+    /// What is on the volume that is no file system.
+    pub(super) raw: bool,
     /// Where they have mounted it.
     pub(super) mounted: Option<String>,
+    /// Where something else is mounted.
+    pub(super) stranger: Option<String>,
 }
 
 /// All there is, for one process after the other.
@@ -86,8 +90,8 @@ impl State {
             .map(|s| (&s["name"], &s["metadata"]))
             .collect();
         format!(
-            "{servers:?}\n{:?}\n{:?}\n{:?}\n{:?}",
-            self.ips, self.images, self.keys, self.mounted
+            "{servers:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
+            self.ips, self.images, self.keys, self.mounted, self.stranger
         )
     }
 
@@ -440,6 +444,13 @@ impl Master for FakeMaster {
                 "disk.format" => self.change(|state| state.file_system = word("fs_type")),
                 "state.single" => self.change(|state| {
                     let up = word("fun").as_deref() == Some("mount.mounted");
+                    if up || word("device").is_none() {
+                        // One at a place: whatever is there goes.
+                        state.stranger = state
+                            .stranger
+                            .take()
+                            .filter(|at| word("name").as_ref() != Some(at));
+                    }
                     state.mounted = word("name").filter(|_| up);
                 }),
                 _ => {}
@@ -467,6 +478,20 @@ impl Master for FakeMaster {
                     }
                     None => Map::new().into(),
                 },
+                "mount.fstab" | "mount.active" => {
+                    let table = job.fun == "mount.fstab";
+                    let own = if table { "UUID=u" } else { "/dev/vdb" };
+                    let lines = [(&state.stranger, "/dev/sdz"), (&state.mounted, own)];
+                    let lines = lines.into_iter().filter_map(|(at, device)| {
+                        let line = map! {"device" => device};
+                        Some((at.as_deref()?.into(), line.into()))
+                    });
+                    Salt::Map(lines.collect())
+                }
+                "cmd.run_all" => {
+                    let stdout = if state.raw { "0x1fe dos" } else { "" };
+                    map! {"retcode" => 0, "stdout" => stdout, "stderr" => ""}.into()
+                }
                 "state.single" => map! {"mount_|-a_|-a_|-b" => map! {"result" => true}}.into(),
                 "image.generalize" => {
                     for server in state.servers.values_mut() {
