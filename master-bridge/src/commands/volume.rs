@@ -469,3 +469,26 @@ impl Delete {
         carry_out(wish, &cloud, global, output).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_says_where_it_is_in_one_way() {
+        assert_eq!(directory("/srv/data").as_deref(), Ok("/srv/data"));
+        for bad in [
+            "",
+            "/",
+            "srv",
+            "//srv",
+            "/srv/",
+            "/srv/../etc",
+            "/./srv",
+            "/a b",
+            "/a#b",
+        ] {
+            assert!(directory(bad).is_err(), "{bad}");
+        }
+    }
+}
