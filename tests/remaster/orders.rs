@@ -169,7 +169,7 @@ fn dead((from, to): Direction) {
     sleeper.wait_ready();
     introduce(&sleeper, &new);
     sleeper.kill();
-    let filed = start("filed", "");
+    let filed = start("filed", &format!("  console: '{}'", signer.console()));
     let bystander = start("bystander", "");
     // Whoever has a master listens to that one alone.
     write(&bystander, &order(&new, "early", "*", 1).seal(&key));
@@ -288,7 +288,13 @@ impl Signer {
         let file = dir.path().join("orders.key").display().to_string();
         let made = fleet::bridge(master, &["-o", "json", "orders", "keygen", &file]).success();
         let public = made.json()["public"].as_str().unwrap().to_owned();
+        fs::write(dir.path().join("console"), "").unwrap();
         Self { dir, file, public }
+    }
+
+    /// Where the serial console of an agent is that has one.
+    fn console(&self) -> String {
+        self.dir.path().join("console").display().to_string()
     }
 
     fn sign(&self, to: &Master, terms: &[&str]) -> String {
@@ -508,13 +514,10 @@ fn same_master_new_key(master: &mut Master, ordered: &Agent, alone: &Agent, sign
         (1..=most).contains(&(tries as u64)),
         "{tries} tries of {most}"
     );
-    let console = format!("salt-agent: id={} ", alone.id);
-    let log = alone.log();
-    let mut console = log.lines().filter(|line| line.contains(&console));
-    assert!(
-        console.any(|line| line.contains("state=lost reason=master-key-mismatch")),
-        "{log}"
-    );
+    let console = fs::read_to_string(signer.console()).unwrap();
+    let words = ["reason=master-key-mismatch", &before, &after];
+    let told = |line: &str| words.iter().all(|word| line.contains(word));
+    assert!(console.lines().any(told), "{console}");
     assert_eq!(
         alone.status()["masters"][0]["reason"],
         "master-key-mismatch"

@@ -143,6 +143,11 @@ impl Daemon {
         drop(self.grains_ready.subscribe().wait_for(|there| *there).await);
     }
 
+    /// Waits for grains and the first pillar, which comes a moment after the session that is ready.
+    async fn facts_there(&self) {
+        drop(self.facts_ready.subscribe().wait_for(|there| *there).await);
+    }
+
     /// One line for `systemctl status`.
     fn status_line(&self) -> String {
         let all = self.links.all();
@@ -350,13 +355,7 @@ fn build(loaded: Loaded, started: Instant) -> Arc<Daemon> {
 
 /// Hands publications to the dispatcher, once grains and pillar are there to target by.
 async fn pump(daemon: Arc<Daemon>, mut publications: mpsc::Receiver<Arrived>) {
-    drop(
-        daemon
-            .facts_ready
-            .subscribe()
-            .wait_for(|ready| *ready)
-            .await,
-    );
+    daemon.facts_there().await;
     daemon.dispatcher.resume();
     while let Some(arrived) = publications.recv().await {
         daemon.dispatcher.submit(Publication {
@@ -410,13 +409,7 @@ async fn scheduler(daemon: Arc<Daemon>) {
         }),
     );
     if !daemon.settings().jobs.scheduler_before_connect {
-        drop(
-            daemon
-                .facts_ready
-                .subscribe()
-                .wait_for(|ready| *ready)
-                .await,
-        );
+        daemon.facts_there().await;
     }
     loop {
         let running = |name: &str| daemon.dispatcher.running_of_schedule(name);

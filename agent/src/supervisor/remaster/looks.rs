@@ -353,7 +353,10 @@ impl Looks {
         let (daemon, asked) = (self.daemon.clone(), master.clone());
         let pillar = tokio::task::spawn_blocking(move || fresh_pillar(&daemon.context(), asked));
         let pillar = match pillar.await {
-            Ok(Ok(pillar)) => self.judge_pillar(&pillar).map(|missing| ((), missing)),
+            Ok(Ok(pillar)) => {
+                let missing = self.judge_pillar(&pillar).await;
+                missing.map(|missing| ((), missing))
+            }
             Ok(Err(error)) => Err(Cause::new("no-pillar", error.to_string())),
             Err(error) => Err(Cause::new("no-pillar", error.to_string())),
         };
@@ -370,10 +373,14 @@ impl Looks {
     }
 
     /// Whether a pillar of the new master can be lived with; the top keys that it lacks.
-    pub(super) fn judge_pillar(&self, pillar: &Map) -> Result<Option<Value>, Cause> {
+    pub(super) async fn judge_pillar(&self, pillar: &Map) -> Result<Option<Value>, Cause> {
         if let Some(errors) = pillar.get("_errors") {
             let detail = format!("the new master's pillar has errors: {errors:?}");
             return Err(Cause::new("pillar-errors", detail));
+        }
+        // A pillar that is not there yet must not be taken for an empty one.
+        if self.daemon.links.first_ready().is_some() {
+            timeout(ANSWER, self.daemon.facts_there()).await.ok();
         }
         let ours = self.daemon.facts.pillar();
         let missing: Vec<Value> = ours

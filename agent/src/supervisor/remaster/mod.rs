@@ -514,7 +514,7 @@ async fn verified(looks: &Looks, order: &Order) -> Result<(), Cause> {
             Some(trouble) => Cause::new(trouble.reason.code(), trouble.detail),
             None => Cause::new("no-pillar", e.to_string()),
         })?;
-        if let Some(less) = looks.judge_pillar(&pillar)? {
+        if let Some(less) = looks.judge_pillar(&pillar).await? {
             let text = format!("the pillar of {name} lacks what the old master's has: {less:?}");
             warn!(order = order.id, "{text}");
             looks.daemon.add_warning(text);
