@@ -99,7 +99,11 @@ impl Master {
         until(60, &format!("{id} to be pending"), || {
             self.keys("minions_pre").iter().any(|k| k == id)
         });
-        self.salt_key(&["-y", "-a", id]).success();
+        // The master writes a pending key while `salt-key` reads it: what it could not read is no key to it.
+        until(60, &format!("{id} to be accepted"), || {
+            self.salt_key(&["-y", "-a", id]).success();
+            self.keys("minions").iter().any(|k| k == id)
+        });
     }
 
     /// Writes a file below its directory, such as `srv/salt/top.sls`.
