@@ -35,7 +35,7 @@ pub fn fingerprint(key: &str, hash_type: Option<&str>) -> Result<Option<String>>
 /// What Python makes of base64 that it validates: padding after whole groups of four letters does no harm.
 fn decoded(text: &str) -> Option<Vec<u8>> {
     let letters = text.trim_end_matches('=');
-    let whole = !letters.is_empty() && letters.len() % 4 == 0;
+    let whole = !letters.is_empty() && letters.len().is_multiple_of(4);
     let text = if whole { letters } else { text };
     // What is left over in the last letters does not count.
     let engine = GeneralPurpose::new(
