@@ -21,6 +21,11 @@ plain:
     - require: [{file: greeting}]
 ";
 
+const LOST: &str = "
+found: test.nop
+lost: {test.nop: [{require: [{test: nowhere}]}]}
+";
+
 fn a_highstate_reads_as_the_operator_knows_it(release: Release) {
     let master = Master::of(release)
         .auto_accept()
@@ -69,6 +74,22 @@ fn a_highstate_reads_as_the_operator_knows_it(release: Release) {
         .success();
     assert!(second.stdout.contains("Succeeded: 3"), "{second:?}");
     assert!(!second.stdout.contains("changed="), "{second:?}");
+
+    // Whose rules hold is the master's release: a requisite that leads nowhere is the end of the run, or of one state.
+    master.write("srv/salt/lost.sls", LOST);
+    let lost = master.run("salt", &["-t", "30", "app1", "state.apply", "lost"]);
+    assert_ne!(lost.code, 0);
+    let (said, counted) = match release {
+        Release::V3008 => ("Referenced state does not exist for requisite", ""),
+        Release::V3007 | Release::V3006 => (
+            "The following requisites were not found",
+            "Succeeded: 1\nFailed:    1",
+        ),
+    };
+    assert!(
+        lost.stdout.contains(said) && lost.stdout.contains(counted),
+        "{lost:?}"
+    );
 
     // What cannot run here is named before anything is changed.
     fs::remove_file(&motd).unwrap();

@@ -124,6 +124,10 @@ pub const KEYS: &[(&str, &str)] = &[
         "compat:memory",
         "memory that the Python process may take (1GiB)",
     ),
+    (
+        "salt_release",
+        "`auto` (the master's, default), `3006`, `3007` or `3008`: whose rules of requisites and their order hold",
+    ),
 ];
 
 /// Whether an unknown master's key is taken.
@@ -134,6 +138,29 @@ pub enum Trust {
     Pinned,
     /// The first key seen, as a salt-minion does.
     FirstUse,
+}
+
+/// The releases of Salt whose state compilers differ, oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Release {
+    /// 3006, and whatever is older.
+    V3006,
+    /// 3007.
+    V3007,
+    /// 3008, and whatever is newer.
+    V3008,
+}
+
+impl Release {
+    /// The one of a version such as `3007.15`.
+    pub fn of_version(version: &str) -> Option<Self> {
+        let number: u32 = version.split('.').next()?.parse().ok()?;
+        Some(match number {
+            3008.. => Self::V3008,
+            3007 => Self::V3007,
+            _ => Self::V3006,
+        })
+    }
 }
 
 /// What masters may call.
@@ -267,6 +294,8 @@ pub struct Agent {
     pub control_socket: Option<PathBuf>,
     /// This machine's own Salt for what is not native.
     pub compat: Compat,
+    /// Whose rules hold in a state run, when not its master's.
+    pub salt_release: Option<Release>,
 }
 
 impl Agent {
@@ -333,7 +362,28 @@ impl Agent {
             report: Report::read(report)?,
             control_socket: control.some_text("socket")?.map(PathBuf::from),
             compat: Compat::read(agent)?,
+            salt_release: salt_release(agent)?,
         })
+    }
+}
+
+/// A number as well as a text: nobody quotes `3006`.
+fn salt_release(agent: Reader<'_>) -> Result<Option<Release>, Error> {
+    let said = match agent.raw("salt_release") {
+        None => return Ok(None),
+        Some(Value::Int(number)) => number.to_string(),
+        Some(_) => agent.some_text("salt_release")?.unwrap_or_default(),
+    };
+    match said.as_str() {
+        "auto" => Ok(None),
+        "3006" => Ok(Some(Release::V3006)),
+        "3007" => Ok(Some(Release::V3007)),
+        "3008" => Ok(Some(Release::V3008)),
+        other => Err(agent.wrong(
+            "salt_release",
+            "`auto`, `3006`, `3007` or `3008`",
+            format!("\"{other}\""),
+        )),
     }
 }
 
@@ -442,4 +492,29 @@ fn unknown_key(agent: &Map) -> Option<(String, Option<String>)> {
 fn nearest(wrong: &str) -> Option<String> {
     let names = KEYS.iter().map(|(k, _)| *k);
     super::nearest(wrong, names).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use salt_wire::{Value, map};
+
+    use super::Release;
+    use crate::config::Settings;
+
+    #[test]
+    fn a_release_is_a_number_or_a_text() {
+        let read = |value: Value| {
+            let opts = map! { "agent" => map! { "salt_release" => value } };
+            Settings::from_overrides(Path::new("/none"), "a", opts).map(|s| s.agent.salt_release)
+        };
+        assert_eq!(read(3006.into()).unwrap(), Some(Release::V3006));
+        assert_eq!(read("3007".into()).unwrap(), Some(Release::V3007));
+        assert_eq!(read("auto".into()).unwrap(), None);
+        let wrong = read(3005.into()).unwrap_err().to_string();
+        assert!(wrong.contains("`agent:salt_release` must be"), "{wrong}");
+        assert_eq!(Release::of_version("3009.0"), Some(Release::V3008));
+        assert_eq!(Release::of_version("3005.1"), Some(Release::V3006));
+    }
 }

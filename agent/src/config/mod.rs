@@ -24,7 +24,9 @@ use std::collections::BTreeMap;
 use salt_wire::Map;
 
 pub use address::MasterAddress;
-pub use agent::{Agent, IdentitySource, KEYS as AGENT_KEYS, Profile, Report, SpoolLimits, Trust};
+pub use agent::{
+    Agent, IdentitySource, KEYS as AGENT_KEYS, Profile, Release, Report, SpoolLimits, Trust,
+};
 pub use compat::{Compat, CompatMode};
 pub use error::{Error, Origin};
 pub use load::{DEFAULT_DIR, Loaded, Source, load};

@@ -74,6 +74,8 @@ pub trait Master: Send + Sync {
     fn request(&self, load: Map) -> std::result::Result<Value, MasterError>;
     /// Asks for the pillar, proven and decrypted.
     fn pillar(&self, load: Map) -> std::result::Result<Map, MasterError>;
+    /// Whether it registers resources, as masters do from 3008 on: nothing else that they say tells their release.
+    fn registers_resources(&self) -> std::result::Result<bool, MasterError>;
 }
 
 /// Why the master gave no answer.

@@ -63,6 +63,9 @@ impl Master for FakeMaster {
     fn pillar(&self, _: Map) -> Result<Map, MasterError> {
         Ok(Map::new())
     }
+    fn registers_resources(&self) -> Result<bool, MasterError> {
+        Ok(true)
+    }
 }
 
 struct Setup {

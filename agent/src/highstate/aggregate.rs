@@ -4,8 +4,9 @@ use indexmap::{IndexMap, IndexSet};
 use salt_wire::{Map, Value, map};
 
 use super::graph::ChunkId;
-use super::low::{field, tag};
+use super::low::{REQUISITES, field, tag};
 use super::run::Runner;
+use crate::config::Release;
 use crate::context::python;
 
 const FUNCTIONS: [&str; 4] = ["installed", "latest", "removed", "purged"];
@@ -91,6 +92,11 @@ impl Runner<'_> {
 
     /// Whether all that a chunk waits for is done: only then may it go ahead of its place.
     fn is_free(&self, id: ChunkId) -> bool {
+        if self.options.release < Release::V3008 {
+            // There is no graph to ask.
+            let chunk = &self.graph.chunks[id];
+            return !REQUISITES.iter().any(|r| chunk.contains_key(*r));
+        }
         self.graph
             .dependencies(id)
             .iter()

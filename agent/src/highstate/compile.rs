@@ -1,11 +1,14 @@
 //! From high data to low chunks in their order.
 
+use std::collections::BTreeSet;
+
 use salt_wire::{Map, Value};
 
 use super::callee::has_sibling;
 use super::graph::{ChunkId, Graph};
 use super::low::{declarations, first_key};
-use super::{Compiler, extend, requisite_in, verify};
+use super::{Compiler, earlier, extend, requisite_in, verify};
+use crate::config::Release;
 use crate::context::{Context, python};
 use crate::fnmatch::fnmatch;
 
@@ -16,6 +19,8 @@ pub(crate) struct Compiled {
     pub(crate) order: Vec<ChunkId>,
     /// Functions that `state.disable` turned off.
     pub(crate) disabled: Vec<Map>,
+    /// The SLS that had a part in it, those without a state among them.
+    pub(crate) rendered: BTreeSet<String>,
 }
 
 impl Compiled {
@@ -51,7 +56,7 @@ impl Compiler<'_> {
         if through == Through::All {
             errors.extend(extend::reconcile(&mut high, false));
         }
-        errors.extend(verify::verify_high(&high));
+        errors.extend(verify::verify_high(&high, self.options.release));
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -59,6 +64,7 @@ impl Compiler<'_> {
             errors.extend(requisite_in::resolve(
                 &mut high,
                 &self.options.disabled_requisites,
+                self.options.release,
             ));
         }
         if through == Through::All {
@@ -92,7 +98,14 @@ impl Compiler<'_> {
                 }
             }
         }
-        self.order_chunks(&mut compiled)?;
+        compiled.rendered = self.rendered.borrow().clone();
+        if self.options.release < Release::V3008 {
+            let chunks = &mut compiled.graph.chunks;
+            let cap = chunks.iter().fold(1, above);
+            compiled.order = earlier::order(chunks, cap);
+        } else {
+            self.order_chunks(&mut compiled)?;
+        }
         Ok(compiled)
     }
 
@@ -107,11 +120,8 @@ impl Compiler<'_> {
                 .add_requisites(id, &self.options.disabled_requisites)
             {
                 errors.push(error);
-            } else if let Some(Value::Int(order)) = compiled.graph.chunks[id].get("order")
-                && *order > cap - 1
-                && *order > 0
-            {
-                cap = order + 100;
+            } else {
+                cap = above(cap, &compiled.graph.chunks[id]);
             }
         }
         match compiled.graph.order(cap) {
@@ -136,6 +146,14 @@ impl Compiler<'_> {
     }
 }
 
+/// The number that is above all orders so far.
+fn above(cap: i128, chunk: &Map) -> i128 {
+    match chunk.get("order") {
+        Some(Value::Int(order)) if *order > cap - 1 && *order > 0 => order + 100,
+        _ => cap,
+    }
+}
+
 fn disabled(mut chunk: Map, pattern: &str) -> Map {
     let function = super::low::function(&chunk);
     chunk.insert(
@@ -149,7 +167,7 @@ fn disabled(mut chunk: Map, pattern: &str) -> Map {
 }
 
 /// Without a watch function, watching is requiring.
-fn watch_to_require(ctx: &Context, chunk: &mut Map) {
+pub(super) fn watch_to_require(ctx: &Context, chunk: &mut Map) {
     let watches = chunk.contains_key("watch") || chunk.contains_key("watch_any");
     if !watches || has_sibling(ctx, chunk, "mod_watch") {
         return;

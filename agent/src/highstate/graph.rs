@@ -24,11 +24,13 @@ pub(crate) enum Requisite {
     Watch,
     WatchAny,
     Prereq,
+    /// The other end of a prereq, before 3008.
+    Prerequired,
 }
 
 impl Requisite {
     /// In the order in which a chunk's requisites become edges.
-    const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Require,
         Self::RequireAny,
         Self::Watch,
@@ -53,6 +55,7 @@ impl Requisite {
             Self::Watch => "watch",
             Self::WatchAny => "watch_any",
             Self::Prereq => "prereq",
+            Self::Prerequired => "prerequired",
         }
     }
 }
@@ -481,7 +484,7 @@ fn word(value: Option<&Value>, cap: i128) -> i128 {
 }
 
 /// Puts the final order number into a chunk and returns it.
-fn settle_order(chunk: &mut Map, cap: i128) -> f64 {
+pub(super) fn settle_order(chunk: &mut Map, cap: i128) -> f64 {
     let value = chunk.get("order").cloned();
     let mut order = match &value {
         Some(v) if number(v).is_some() => v.clone(),

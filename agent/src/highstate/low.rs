@@ -59,6 +59,7 @@ const RUNTIME: &[&str] = &[
     "__sls_included_from__",
     "__orchestration_jid__",
     "__prereq__",
+    "__prerequired__",
     "__prerequiring__",
     "__umask__",
     "__reqs__",

@@ -3,7 +3,8 @@
 //! One file per step, in that order: [`options`], `top`, `sls`, then `verify`, `extend`, `requisite_in`
 //! (high data), `compile` and `graph` (low chunks), `support` (what cannot run here is refused before
 //! anything changes), `run` with `verdict`, `listen`, `parallel`, `aggregate` and `progress`, `call` with `checks`
-//! and `slots`, and [`report`]. Rendering, targeting and pillars come from
+//! and `slots`, and [`report`]. `earlier` holds what a
+//! master of 3006 or 3007 wants otherwise. Rendering, targeting and pillars come from
 //! above through [`Seams`].
 
 mod aggregate;
@@ -12,6 +13,7 @@ mod callee;
 mod checks;
 mod compile;
 mod conditions;
+mod earlier;
 mod extend;
 mod graph;
 pub mod last;
@@ -32,7 +34,7 @@ mod verdict;
 mod verify;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,6 +87,8 @@ pub struct Compiler<'a> {
     options: Options,
     available: RefCell<HashMap<String, Arc<Vec<String>>>>,
     envs: RefCell<Option<Arc<Vec<String>>>>,
+    /// The SLS of this run, those without a state among them.
+    rendered: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -102,6 +106,7 @@ impl<'a> Compiler<'a> {
             options,
             available: RefCell::default(),
             envs: RefCell::default(),
+            rendered: RefCell::default(),
         }
     }
 
@@ -218,7 +223,7 @@ impl<'a> Compiler<'a> {
         mods: &[String],
     ) -> Result<std::result::Result<Map, Vec<String>>> {
         let (high, mut errors) = self.render_mods(saltenv, mods)?;
-        errors.extend(verify::verify_high(&high));
+        errors.extend(verify::verify_high(&high, self.options.release));
         Ok(if errors.is_empty() {
             Ok(high)
         } else {
@@ -233,7 +238,7 @@ impl<'a> Compiler<'a> {
         mods: &[String],
     ) -> Result<std::result::Result<Vec<Value>, Vec<String>>> {
         let (high, mut errors) = self.render_mods(saltenv, mods)?;
-        errors.extend(verify::verify_high(&high));
+        errors.extend(verify::verify_high(&high, self.options.release));
         if !errors.is_empty() {
             return Ok(Err(errors));
         }

@@ -2,6 +2,7 @@
 
 use salt_wire::{Map, Value};
 
+use crate::config::Release;
 use crate::context::{Context, python};
 use crate::fileclient::FileClient;
 
@@ -42,6 +43,8 @@ pub struct Options {
     pub aggregate: Value,
     /// How many states with `parallel` run at a time; 0 leaves it to the agent.
     pub max_parallel: usize,
+    /// Whose rules of requisites and their order hold.
+    pub release: Release,
     /// Call no state function at all.
     pub mocked: bool,
     /// No events and no job: a run of `--local`.
@@ -64,6 +67,35 @@ const MASTERS: &[&str] = &[
     "jinja_lstrip_blocks",
     "jinja_trim_blocks",
 ];
+
+/// The release whose rules hold: as configured, else the master's. Without a master there is only ours.
+///
+/// A master tells its release to pillars with `pillar_opts` alone; else it is seen by what it serves. That does not tell
+/// 3007 from 3006.
+fn release(ctx: &Context) -> Release {
+    if let Some(said) = ctx.settings.agent.salt_release {
+        return said;
+    }
+    let Some(master) = &ctx.master else {
+        return Release::V3008;
+    };
+    let pillar = ctx.facts.pillar();
+    let version = pillar.get("master").and_then(|m| m.get("saltversion"));
+    if let Some(release) = version
+        .and_then(Value::as_str)
+        .and_then(Release::of_version)
+    {
+        return release;
+    }
+    match master.registers_resources() {
+        Ok(true) => Release::V3008,
+        Ok(false) => Release::V3006,
+        Err(error) => {
+            tracing::warn!(%error, "The master's release is not to be had, the rules of 3008 hold.");
+            Release::V3008
+        }
+    }
+}
 
 impl Options {
     /// The options of this minion, and of its master.
@@ -134,6 +166,7 @@ impl Options {
                 .and_then(Value::as_int)
                 .and_then(|n| usize::try_from(n).ok())
                 .unwrap_or_default(),
+            release: release(ctx),
             mocked: false,
             local: ctx.master.is_none(),
             overrides: masters

@@ -5,6 +5,7 @@ use salt_wire::{Map, Value, map};
 
 use super::extend::{find_name, reconcile};
 use super::low::{declarations, first_key};
+use crate::config::Release;
 use crate::context::python;
 
 const KINDS: &[&str] = &[
@@ -37,7 +38,8 @@ const NOT_USED: &[&str] = &[
 ];
 
 /// Resolves all of them.
-pub(crate) fn resolve(high: &mut Map, disabled: &[String]) -> Vec<String> {
+pub(crate) fn resolve(high: &mut Map, disabled: &[String], release: Release) -> Vec<String> {
+    let earlier = release < Release::V3008;
     let mut errors = Vec::new();
     let mut extend = Map::new();
     for (id, body) in high.iter() {
@@ -48,7 +50,8 @@ pub(crate) fn resolve(high: &mut Map, disabled: &[String]) -> Vec<String> {
             let Value::List(run) = run else { continue };
             for argument in run.iter().filter_map(Value::as_map) {
                 let key = first_key(argument);
-                if !KINDS.contains(&key) || disabled.iter().any(|d| d == key) {
+                let known = KINDS.contains(&key) || (earlier && key == "prereq");
+                if !known || disabled.iter().any(|d| d == key) {
                     continue;
                 }
                 let mut one = Resolver {
@@ -58,6 +61,7 @@ pub(crate) fn resolve(high: &mut Map, disabled: &[String]) -> Vec<String> {
                     id,
                     state,
                     body,
+                    earlier,
                 };
                 match argument.get(key) {
                     Some(Value::Map(items)) => one.single(key, items),
@@ -87,6 +91,8 @@ struct Resolver<'a> {
     id: &'a str,
     state: &'a str,
     body: &'a Map,
+    /// Before 3008 a prereq is noted at its other end, too.
+    earlier: bool,
 }
 
 impl Resolver<'_> {
@@ -118,6 +124,12 @@ impl Resolver<'_> {
                 match key {
                     "use_in" => self.use_in(&name, &state),
                     "use" => self.use_from(&name, &state),
+                    "prereq" => self.prerequired(&name, &state),
+                    "prereq_in" if self.earlier => {
+                        let (id, own) = (self.id.to_owned(), self.state.to_owned());
+                        self.note(&id, &own, map! { state.as_str() => name.as_str() });
+                        self.add(&name, &state, requisite);
+                    }
                     _ => self.add(&name, &state, requisite),
                 }
             }
@@ -157,7 +169,7 @@ impl Resolver<'_> {
             return state.to_owned();
         };
         let sls = python::text(self.body.get("__sls__").unwrap_or(&Value::Null));
-        let place = if comma {
+        let place = if comma || self.earlier {
             format!(", in SLS '{sls}'")
         } else {
             format!(" in SLS '{sls}'")
@@ -192,6 +204,23 @@ impl Resolver<'_> {
         }
         if !found {
             arguments.push(Value::Map(map! { requisite => Value::List(vec![own]) }));
+        }
+    }
+
+    /// What is named by a prereq knows who waits for its changes.
+    fn prerequired(&mut self, name: &str, state: &str) {
+        for (target, target_state) in find_name(name, state, self.high, true) {
+            self.note(&target, &target_state, map! { self.state => self.id });
+        }
+    }
+
+    fn note(&mut self, id: &str, state: &str, waiting: Map) {
+        let target = entry(self.extend, id);
+        let list = target
+            .entry(state.into())
+            .or_insert_with(|| Value::List(Vec::new()));
+        if let Value::List(list) = list {
+            list.push(map! { "prerequired" => Value::List(vec![waiting.into()]) }.into());
         }
     }
 

@@ -1,7 +1,7 @@
 //! Carrying out a compiled run: each chunk once its requisites allow it, results in the order of running.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use indexmap::{IndexMap, IndexSet};
 use salt_wire::{Map, Value, map};
@@ -13,9 +13,13 @@ use super::parallel::Pool;
 use super::progress::Paused;
 use super::verdict::{Status, judge, soften, status};
 use super::{Options, Seams};
+use crate::config::Release;
 use crate::context::{Context, Error, Result, python};
 use crate::fileclient::FileClient;
 use crate::host::clock;
+
+/// What a chunk waits for, each with the kind of its requisite.
+pub(super) type Requisites = Vec<(Requisite, ChunkId)>;
 
 /// Results by tag.
 pub(crate) type Running = IndexMap<String, Map>;
@@ -30,14 +34,18 @@ pub(crate) struct Runner<'a> {
     pub(super) order: Vec<ChunkId>,
     pub(super) running: Running,
     /// Results of test runs on behalf of a `prereq`.
-    pre: Running,
+    pub(super) pre: Running,
     pub(super) run_num: i64,
     /// States with `parallel` that have not ended yet.
     pub(super) pool: Pool,
     /// `global_state_conditions`, asked for once.
     pub(super) conditions: OnceCell<Map>,
     /// Set when a failed requisite with `failhard` ends the run.
-    ended: bool,
+    pub(super) ended: bool,
+    /// Chunks that wait for what they named to be run, before 3008.
+    pub(super) active: HashSet<String>,
+    /// The SLS of the run.
+    pub(super) rendered: BTreeSet<String>,
 }
 
 impl<'a> Runner<'a> {
@@ -72,6 +80,8 @@ impl<'a> Runner<'a> {
             pool: Pool::new(options.max_parallel),
             conditions: OnceCell::new(),
             ended: false,
+            active: HashSet::new(),
+            rendered: compiled.rendered,
         }
     }
 
@@ -108,11 +118,21 @@ impl<'a> Runner<'a> {
             .copied()
             .filter(|c| field(&self.graph.chunks[*c], "__id__") == id)
             .collect();
+        let order = self.order.clone();
         for chunk in chosen {
-            self.call_chunk(chunk, 0)?;
+            if self.by_name() {
+                self.call_in_turn(chunk, &order)?;
+            } else {
+                self.call_chunk(chunk, 0)?;
+            }
         }
         self.pool.finish(&mut self.running);
         Ok(self.running)
+    }
+
+    /// Whether requisites are looked up by name, as before 3008.
+    fn by_name(&self) -> bool {
+        self.options.release < Release::V3008
     }
 
     pub(super) fn call_chunks(&mut self, order: &[ChunkId]) -> Result<()> {
@@ -133,7 +153,12 @@ impl<'a> Runner<'a> {
             if self.paused(id) == Paused::Killed {
                 break;
             }
-            self.step(id, &mut pending)?;
+            if self.by_name() {
+                self.call_in_turn(id, order)?;
+                self.ended |= self.fails_hard(id);
+            } else {
+                self.step(id, &mut pending)?;
+            }
             if self.ended {
                 break;
             }
@@ -165,7 +190,7 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    fn fails_hard(&self, id: ChunkId) -> bool {
+    pub(super) fn fails_hard(&self, id: ChunkId) -> bool {
         if self.options.test {
             return false;
         }
@@ -179,7 +204,7 @@ impl<'a> Runner<'a> {
             .is_some_and(|r| r.get("result") == Some(&Value::Bool(false)))
     }
 
-    fn is_prereq(&self, id: ChunkId) -> bool {
+    pub(super) fn is_prereq(&self, id: ChunkId) -> bool {
         self.graph.chunks[id]
             .get("__prereq__")
             .is_some_and(Value::is_truthy)
@@ -189,14 +214,30 @@ impl<'a> Runner<'a> {
     fn call_chunk(&mut self, id: ChunkId, depth: usize) -> Result<bool> {
         self.aggregate(id);
         let tag = tag(&self.graph.chunks[id]);
-        let prereq = self.is_prereq(id);
         let (status, requisites) = self.check_requisites(id);
         match status {
-            Status::Unmet => {
-                // What it leads to has reported for itself.
-                return self.call_unmet(id, &tag, depth);
-            }
+            // What it leads to has reported for itself.
+            Status::Unmet => return self.call_unmet(id, &tag, depth),
             Status::Pending => return Ok(true),
+            _ => self.carry_out(id, &tag, status, &requisites)?,
+        }
+        if self.running.contains_key(&tag) {
+            self.finished(id, &tag);
+        }
+        Ok(false)
+    }
+
+    /// Does what the requisites of a chunk want, all of which are done.
+    pub(super) fn carry_out(
+        &mut self,
+        id: ChunkId,
+        tag: &str,
+        status: Status,
+        requisites: &[(Requisite, ChunkId)],
+    ) -> Result<()> {
+        let prereq = self.is_prereq(id);
+        match status {
+            Status::Unmet | Status::Pending => {}
             Status::Change if !prereq => {
                 let mut result = self.call(id)?;
                 let changed = result.get("changes").is_some_and(Value::is_truthy);
@@ -206,10 +247,10 @@ impl<'a> Runner<'a> {
                     let fun = low.get("fun").cloned().unwrap_or_default();
                     low.insert("sfun".into(), fun);
                     low.insert("fun".into(), "mod_watch".into());
-                    low.insert("__reqs__".into(), self.changed(&requisites).into());
+                    low.insert("__reqs__".into(), self.changed(requisites).into());
                     result = self.call_low(&mut low, 1)?;
                 }
-                self.running.insert(tag.clone(), result);
+                self.running.insert(tag.to_owned(), result);
             }
             Status::Met | Status::Change => {
                 let result = self.call(id)?;
@@ -218,7 +259,7 @@ impl<'a> Runner<'a> {
                 } else {
                     &mut self.running
                 };
-                results.insert(tag.clone(), result);
+                results.insert(tag.to_owned(), result);
             }
             Status::SkipWatch => {
                 let mut result = self.call(id)?;
@@ -227,15 +268,15 @@ impl<'a> Runner<'a> {
                     python::text(result.get("comment").unwrap_or(&Value::Null))
                 );
                 result.insert("comment".into(), comment.into());
-                self.running.insert(tag.clone(), result);
+                self.running.insert(tag.to_owned(), result);
             }
             Status::SkipReq => self.not_run(
                 id,
                 true,
                 "State was not run because requisites were skipped by another state",
             ),
-            Status::Fail => self.requisite_failed(id, &tag, &requisites),
-            Status::Pre => self.not_run(id, true, "No changes detected"),
+            Status::Fail => self.requisite_failed(id, tag, requisites),
+            Status::Pre => self.stopped(id, true, "No changes detected"),
             Status::Onfail => self.not_run(
                 id,
                 true,
@@ -247,10 +288,7 @@ impl<'a> Runner<'a> {
                 "State was not run because none of the onchanges reqs changed",
             ),
         }
-        if self.running.contains_key(&tag) {
-            self.finished(id, &tag);
-        }
-        Ok(false)
+        Ok(())
     }
 
     /// The watched states that changed, as a watch function may name them.
@@ -298,15 +336,7 @@ impl<'a> Runner<'a> {
                 self.pre.insert(tag.to_owned(), result);
             }
         } else if depth >= 20 {
-            let chunk = &self.graph.chunks[id];
-            let mut result = map! {
-                "changes" => Map::new(), "result" => false,
-                "comment" => "Recursive requisite found", "__run_num__" => self.run_num,
-            };
-            for key in ["__sls__", "__id__", "name"] {
-                result.insert(key.into(), chunk.get(key).cloned().unwrap_or_default());
-            }
-            self.running.insert(tag.to_owned(), result);
+            self.recursive(id, tag);
         } else {
             pending = self.call_chunk(id, depth + 1)?;
         }
@@ -394,24 +424,36 @@ impl<'a> Runner<'a> {
             }
         }
         let names: Vec<_> = failed.into_iter().collect();
-        self.not_run(
+        self.stopped(
             id,
             false,
             &format!("One or more requisite failed: {}", names.join(", ")),
         );
     }
 
+    /// A chunk that its requisites stop. Before 3008 a prereq hears of it in any case, and nobody reads that it did not run.
+    fn stopped(&mut self, id: ChunkId, result: bool, comment: &str) {
+        if !self.by_name() {
+            return self.not_run(id, result, comment);
+        }
+        let mut result = self.skipped(id, result, comment);
+        result.shift_remove("__state_ran__");
+        let tag = tag(&self.graph.chunks[id]);
+        self.pre.insert(tag.clone(), result.clone());
+        self.running.insert(tag, result);
+    }
+
     fn not_run(&mut self, id: ChunkId, result: bool, comment: &str) {
         let result = self.skipped(id, result, comment);
         let chunk = &self.graph.chunks[id];
         let tag = tag(chunk);
-        if self.is_prereq(id) {
+        if self.is_prereq(id) && !self.by_name() {
             self.pre.insert(tag.clone(), result.clone());
         }
         self.running.insert(tag, result);
     }
 
-    fn skipped(&mut self, id: ChunkId, result: bool, comment: &str) -> Map {
+    pub(super) fn skipped(&mut self, id: ChunkId, result: bool, comment: &str) -> Map {
         let mut ret = map! {
             "changes" => Map::new(), "result" => result, "duration" => 0.001,
             "start_time" => clock::time_of_day(), "comment" => comment,
@@ -426,7 +468,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Calls a chunk's function; a test run for a prereq is done with it.
-    fn call(&mut self, id: ChunkId) -> Result<Map> {
+    pub(super) fn call(&mut self, id: ChunkId) -> Result<Map> {
         let mut low = self.graph.chunks[id].clone();
         let result = self.call_low(&mut low, 1)?;
         self.graph.chunks[id] = low;

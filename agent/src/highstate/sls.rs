@@ -7,6 +7,7 @@ use salt_wire::{Map, Value, map};
 use super::Compiler;
 use super::low::first_key;
 use super::top::Matches;
+use crate::config::Release;
 use crate::context::{Result, python};
 use crate::fnmatch;
 
@@ -104,6 +105,7 @@ impl Compiler<'_> {
         };
         let rendered = self.render_file(&file.dest, &file.source, env, sls);
         rendering.done.insert(format!("{env}:{sls}"));
+        self.rendered.borrow_mut().insert(sls.to_owned());
         let mut state = match rendered {
             Ok(Value::Map(state)) => state,
             Ok(other) if !other.is_truthy() => Map::new(),
@@ -251,7 +253,9 @@ impl Compiler<'_> {
                 if id.as_str().is_some_and(|i| i.starts_with("__")) {
                     continue;
                 }
-                if let Value::Map(body) = body {
+                if let Value::Map(body) = body
+                    && self.options.release > Release::V3006
+                {
                     let from = body
                         .entry("__sls_included_from__".into())
                         .or_insert_with(|| Value::List(Vec::new()));

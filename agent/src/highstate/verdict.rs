@@ -58,6 +58,7 @@ pub(super) fn judge(kind: Requisite, result: &Map, found: &mut BTreeSet<&'static
         Requisite::Prereq => {
             found.insert(if outcome.is_null() { "premet" } else { "pre" });
         }
+        Requisite::Prerequired => {}
         _ if result.get("__state_ran__").is_none_or(Value::is_truthy) => {
             found.insert("met");
         }

@@ -1,8 +1,8 @@
 //! Requests over a session: encoded with its keys, repeated after a timeout, and once more after keys were
 //! renewed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use salt_wire::channel::request::{Expected, Requests, needs_authentication};
@@ -92,6 +92,7 @@ pub struct Client {
     renewal: Renewal,
     refusal: Arc<Refusal>,
     patience: Patience,
+    noted: Arc<Mutex<Option<(u64, bool)>>>,
 }
 
 /// A renewal of keys that takes longer than this has failed; so has a reconnect for who waits with a request.
@@ -111,6 +112,7 @@ impl Client {
             renewal,
             refusal,
             patience,
+            noted: Arc::default(),
         }
     }
 
@@ -127,6 +129,25 @@ impl Client {
     /// Why the master takes no request of ours although it has let us in.
     pub fn trouble(&self) -> Option<Trouble> {
         self.refusal.trouble()
+    }
+
+    /// What was noted of the master as long as we have the keys that we have: whoever installs another release of it
+    /// restarts it, which gives us others.
+    pub fn noted(&self) -> Option<bool> {
+        let noted = *self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted
+            .filter(|(keys, _)| Some(*keys) == self.keys())
+            .map(|(_, what)| what)
+    }
+
+    /// Notes it.
+    pub fn note(&self, what: bool) {
+        let keys = self.keys();
+        *self.noted.lock().unwrap_or_else(PoisonError::into_inner) = keys.map(|keys| (keys, what));
+    }
+
+    fn keys(&self) -> Option<u64> {
+        self.live.borrow().as_ref().map(|live| live.generation)
     }
 
     /// Our own key is another one: the session asks for keys with it, and goes on.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use salt_wire::{Map, Value};
+use salt_wire::{Map, Value, map};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -110,6 +110,10 @@ impl Master for Link {
     fn pillar(&self, load: Map) -> Result<Map, MasterError> {
         self.asking().pillar(load)
     }
+
+    fn registers_resources(&self) -> Result<bool, MasterError> {
+        self.asking().registers_resources()
+    }
 }
 
 impl Link {
@@ -142,6 +146,20 @@ impl Master for Asking {
     fn pillar(&self, load: Map) -> Result<Map, MasterError> {
         let asked = self.client.pillar(load, self.client.patience());
         self.runtime.block_on(asked).map_err(|e| self.worded(e))
+    }
+
+    /// Asks as a minion of 3008 does at its start; we manage nothing for others, and say so. Once for each set of keys:
+    /// an older master logs an error for it.
+    fn registers_resources(&self) -> Result<bool, MasterError> {
+        if let Some(known) = self.client.noted() {
+            return Ok(known);
+        }
+        let load = map! {
+            "cmd" => "_register_resources", "resources" => Map::new(), "resource_grains" => Map::new(),
+        };
+        let known = self.request(load)? == Value::Bool(true);
+        self.client.note(known);
+        Ok(known)
     }
 }
 

@@ -10,6 +10,11 @@ pub(super) fn normalise(answer: &mut Json, home: &Path) {
     let home = home.to_string_lossy();
     match answer {
         Json::Object(map) => {
+            // Of the moment.
+            if map.contains_key("__run_num__") {
+                map.remove("start_time");
+                map.remove("duration");
+            }
             for (key, mut value) in std::mem::take(map) {
                 normalise(&mut value, Path::new(&*home));
                 map.insert(key.replace(&*home, "HOME"), value);
@@ -34,6 +39,7 @@ fn errors(answer: &Json) -> Option<Vec<String>> {
         // Each side has its own words before the reason.
         let error = error
             .strip_prefix("CommandExecutionError: ")
+            .or_else(|| error.strip_prefix("SaltRenderError: "))
             .unwrap_or(error);
         let error = error
             .split_once("': ")

@@ -27,7 +27,7 @@ pub struct Report {
 }
 
 /// Compares one tree. `pillar` is a file like a formula's `pillar.example`; a tree that has one of its own
-/// needs none. `only`: this SLS alone.
+/// needs none. `only`: this SLS alone. SLS below `run` are carried out, too: they may have states of `test` alone.
 pub fn compare(release: Release, tree: &Path, pillar: Option<&Path>, only: Option<&str>) -> Report {
     let home = tempfile::tempdir().unwrap();
     let layout = Layout::new(tree, pillar);
@@ -36,6 +36,7 @@ pub fn compare(release: Release, tree: &Path, pillar: Option<&Path>, only: Optio
     layout.write(&agent);
     let mut oracle = Oracle::start(release, &salt);
     ours::set_grains(&agent, &oracle.grains);
+    ours::set_release(&agent, release);
     let mut calls = Vec::new();
     if only.is_none() {
         calls.push(("cp.list_states", json!([])));
@@ -44,6 +45,9 @@ pub fn compare(release: Release, tree: &Path, pillar: Option<&Path>, only: Optio
     for sls in oracle.states() {
         if only.is_none_or(|only| only == sls) {
             calls.push(("state.show_low_sls", json!([sls])));
+            if sls.starts_with("run.") {
+                calls.push(("state.apply", json!([sls])));
+            }
         }
     }
     let mut report = Report {

@@ -7,12 +7,19 @@ use std::process::Command;
 use serde_json::{Value as Json, json};
 
 use super::Answer;
-use crate::{Finished, bin};
+use crate::{Finished, Release, bin};
 
 /// Gives the agent the grains that Salt sees, which are compared elsewhere.
 pub(super) fn set_grains(conf: &Path, grains: &Json) {
     let text = json!({ "grains": grains }).to_string();
     fs::write(conf.join("minion.d/grains.conf"), text).unwrap();
+}
+
+/// As under a master of this release.
+pub(super) fn set_release(conf: &Path, release: Release) {
+    let (number, _) = release.version().split_once('.').unwrap();
+    let text = format!("agent: {{salt_release: {number}}}\n");
+    fs::write(conf.join("minion.d/release.conf"), text).unwrap();
 }
 
 pub(super) fn ask(conf: &Path, fun: &str, args: &Json) -> Answer {

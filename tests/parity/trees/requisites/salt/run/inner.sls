@@ -1,0 +1,1 @@
+in inner: test.fail_without_changes

@@ -1,0 +1,2 @@
+include: [run.inner]
+in outer: test.nop
