@@ -78,9 +78,38 @@ impl Agent {
         self.run_by(&mut Command::new(bin("salt-agent")));
     }
 
-    /// Starts it so that it is killed at this point of a move, as `SALT_AGENT_CRASH` names them.
-    pub fn run_until(&mut self, point: &str) {
-        self.run_by(Command::new(bin("salt-agent")).env("SALT_AGENT_CRASH", point));
+    /// Starts it so that [`Agent::crash_at`] counts, and the points that it passes are written down.
+    pub fn run_breakable(&mut self) {
+        let file = self.dir().join("crash");
+        self.run_by(Command::new(bin("salt-agent")).env("SALT_AGENT_CRASH", file));
+    }
+
+    /// The next time that it comes to this point it is killed, as by a power cut.
+    pub fn crash_at(&self, point: &str) {
+        let file = self.dir().join("crash");
+        let whole = file.with_extension("new");
+        fs::write(&whole, point).unwrap();
+        fs::rename(whole, file).unwrap();
+    }
+
+    /// Starts it, and waits until it is killed at this point.
+    pub fn run_into(&mut self, point: &str) {
+        self.crash_at(point);
+        self.run_breakable();
+        self.wait_cut(point);
+    }
+
+    /// Waits until it is killed at the point that was named.
+    pub fn wait_cut(&mut self, point: &str) {
+        until(60, &format!("{} to be killed at {point}", self.id), || {
+            self.process().ended().is_some_and(|code| code == -9)
+        });
+    }
+
+    /// The points that it has passed so far, in their order.
+    pub fn passed(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.dir().join("crash.passed")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
     }
 
     /// Starts it inside of a network namespace.

@@ -169,8 +169,12 @@ impl Dispatcher {
         true
     }
 
-    /// Starts what an earlier run left in the queue, as far as there is room.
+    /// Answers for the jobs that ended with an earlier run, and starts what that left in the queue, as far as there
+    /// is room.
     pub fn resume(&self) {
+        for interrupted in self.inner.jobs.take_interrupted() {
+            self.inner.answer_interrupted(&interrupted);
+        }
         let limit = self.inner.base().settings.agent.job_timeout;
         while let Some(running) = self.inner.jobs.next(limit) {
             self.inner.clone().spawn(running);

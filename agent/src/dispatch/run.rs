@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use salt_wire::{Map, Value, map};
 use tracing::{info, info_span, warn};
 
-use super::table::{Overdue, Publication, Running, jid};
+use super::table::{Interrupted, Overdue, Publication, Running, jid};
 use super::{Inner, Registry, guard, scheduled};
 use crate::context::{Context, Error, Job, Result};
 use crate::highstate::last::LastHighstate;
@@ -62,7 +62,9 @@ impl Inner {
                 returned
             };
             self.jobs.leave(running);
-            self.deliver(&context, publication, load);
+            self.deliver(&context, publication, load, || {
+                self.jobs.remove_proc(running)
+            });
         } else {
             // Killed before it had written its proc file.
             self.jobs.remove_proc(running);
@@ -99,7 +101,8 @@ impl Inner {
             };
             let load = load::single(&context.settings.id, &running.publication.load, part);
             self.jobs.leave(&running);
-            self.deliver(&context, &running.publication, Some(load));
+            let stored = || self.jobs.remove_proc(&running);
+            self.deliver(&context, &running.publication, Some(load), stored);
         } else {
             // Its thread was first; it takes the job from the table itself.
             self.jobs.leave(&running);
@@ -112,7 +115,21 @@ impl Inner {
         context.job = Arc::new(Job::new(publication.load.clone()));
         context.host = context.host.for_job();
         let load = execute(&context, &publication.load);
-        self.deliver(&context, publication, load);
+        self.deliver(&context, publication, load, || ());
+    }
+
+    /// The agent was stopped while this job ran: its master hears that, once.
+    pub(super) fn answer_interrupted(&self, interrupted: &Interrupted) {
+        let publication = &interrupted.publication;
+        let (context, jid) = (self.base(), jid(&publication.load));
+        if self.spool.holds(&publication.master, jid) {
+            // It had ended, and its return waits.
+            return interrupted.forget();
+        }
+        warn!(jid, "The agent was stopped while this job ran.");
+        let part = Part::interrupted(jid);
+        let load = load::single(&context.settings.id, &publication.load, part);
+        self.deliver(&context, publication, Some(load), || interrupted.forget());
     }
 
     /// Too many jobs wait already.
@@ -129,7 +146,7 @@ impl Inner {
         let fun = publication.load["fun"].as_str().unwrap_or_default();
         let part = Part::new(fun, outcome, &Registry);
         let load = load::single(&context.settings.id, &publication.load, part);
-        self.deliver(&context, publication, Some(load));
+        self.deliver(&context, publication, Some(load), || ());
     }
 
     fn context(&self, publication: &Publication, running: &Running) -> Context {
@@ -144,8 +161,15 @@ impl Inner {
         context
     }
 
-    fn deliver(&self, context: &Context, publication: &Publication, load: Option<Map>) {
-        let Some(load) = load else { return };
+    /// Puts a return into the spool; `stored` is called when it is there, or when there is none.
+    fn deliver(
+        &self,
+        context: &Context,
+        publication: &Publication,
+        load: Option<Map>,
+        stored: impl FnOnce(),
+    ) {
+        let Some(load) = load else { return stored() };
         info!(
             jid = jid(&publication.load),
             fun = ?publication.load["fun"],
@@ -161,13 +185,16 @@ impl Inner {
         }
         if publication.master.is_empty() {
             warn!("There is no master to return the job to.");
+            stored();
         } else if context
             .settings
             .opts
             .get("pub_ret")
             .is_none_or(Value::is_truthy)
         {
-            self.spool.push(&publication.master, load);
+            self.spool.push_then(&publication.master, load, stored);
+        } else {
+            stored();
         }
     }
 }

@@ -47,6 +47,7 @@ struct State {
     queued: VecDeque<Queued>,
     seen: VecDeque<String>,
     killed: Vec<u64>,
+    interrupted: Vec<Interrupted>,
     closing: bool,
 }
 
@@ -78,6 +79,20 @@ impl Running {
     /// True for the first caller only: the one that sends the return.
     pub fn claim(&self) -> bool {
         !self.claimed.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// A job that ran when an earlier run of the agent was stopped, by a power cut or in haste.
+pub struct Interrupted {
+    path: PathBuf,
+    /// Its publication.
+    pub publication: Publication,
+}
+
+impl Interrupted {
+    /// Its master was told.
+    pub fn forget(&self) {
+        drop(fs::remove_file(&self.path));
     }
 }
 
@@ -207,11 +222,10 @@ impl Jobs {
     /// Writes `proc/<jid>` as salt-minion does, for tools that look there.
     pub fn write_proc(&self, running: &Running) {
         let path = self.proc_file(running);
-        let data = Value::Map(with_pid(
-            &running.publication.load,
-            std::process::id().into(),
-        ));
-        let bytes = data.to_msgpack();
+        let publication = &running.publication;
+        let mut data = with_pid(&publication.load, std::process::id().into());
+        data.insert(MASTER.into(), publication.master.as_str().into());
+        let bytes = Value::Map(data).to_msgpack();
         let write = || host::fs::replace(&path, &bytes, 0o600);
         let written =
             write().or_else(|_| fs::create_dir_all(&self.proc_dir).and_then(|()| write()));
@@ -220,11 +234,14 @@ impl Jobs {
         }
     }
 
-    /// The job is no longer running as far as anybody can see.
+    /// The job is no longer running as far as anybody can see. Its proc file stays until its return is stored.
     pub fn leave(&self, running: &Running) {
-        if self.state().running.remove(&running.number).is_some() {
-            self.remove_proc(running);
-        }
+        self.state().running.remove(&running.number);
+    }
+
+    /// The jobs that an earlier run of the agent was stopped in, once.
+    pub fn take_interrupted(&self) -> Vec<Interrupted> {
+        std::mem::take(&mut self.state().interrupted)
     }
 
     /// Removes the job's proc file, if it is there.
@@ -406,13 +423,25 @@ impl Jobs {
         }
     }
 
-    /// Removes the proc files of processes that are gone, as every salt-minion does when it looks there.
+    /// Removes the proc files of processes that are gone, as every salt-minion does when it looks there. Those of
+    /// our own jobs stay until somebody was told.
     fn sweep_proc(&self) {
         let Ok(entries) = fs::read_dir(&self.proc_dir) else {
             return;
         };
+        let mut interrupted = Vec::new();
         for path in entries.flatten().map(|e| e.path()) {
-            let pid = read_map(&path).and_then(|m| m.get("pid")?.as_int());
+            let mut data = read_map(&path).unwrap_or_default();
+            let pid = data.shift_remove("pid").and_then(|pid| pid.as_int());
+            let master = data.shift_remove(MASTER);
+            let master = master.and_then(|m| m.as_str().map(str::to_owned));
+            // What nobody waits for: the schedule's, and those that we gave ourselves.
+            let asked = !data.contains_key("schedule") && jid(&data) != "req";
+            if let Some(master) = master.filter(|m| asked && !m.is_empty()) {
+                let publication = Publication { master, load: data };
+                interrupted.push(Interrupted { path, publication });
+                continue;
+            }
             let alive = pid.is_some_and(|pid| {
                 pid != i128::from(std::process::id()) && Path::new(&format!("/proc/{pid}")).exists()
             });
@@ -420,6 +449,7 @@ impl Jobs {
                 drop(fs::remove_file(&path));
             }
         }
+        self.state().interrupted = interrupted;
     }
 
     fn proc_file(&self, running: &Running) -> PathBuf {
@@ -431,7 +461,7 @@ impl Jobs {
     }
 }
 
-/// In a queue file, beside the load: who asked.
+/// In a queue file and a proc file, beside the load: who asked.
 const MASTER: &str = "__master";
 
 /// The job id of a load.

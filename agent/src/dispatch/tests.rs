@@ -283,6 +283,46 @@ fn proc_files_are_there_while_the_job_runs() {
 }
 
 #[test]
+fn a_job_that_a_power_cut_ended_is_answered_once() {
+    let bench = Bench::plain();
+    let context = bench.dispatcher.inner.base();
+    let cachedir = context.settings.cachedir.clone();
+    let proc = cachedir.join("proc");
+    assert!(bench.submit("cut", "test.sleep", vec![60.into()]));
+    let end = Instant::now() + Duration::from_secs(10);
+    while !proc.join("cut").exists() {
+        assert!(Instant::now() < end);
+        thread::sleep(Duration::from_millis(2));
+    }
+    // One whose return was stored, and the power failed before its proc file was gone.
+    std::fs::copy(proc.join("cut"), proc.join("stored")).unwrap();
+    let mut data = Value::from_msgpack(&std::fs::read(proc.join("stored")).unwrap()).unwrap();
+    if let Value::Map(data) = &mut data {
+        data.insert("jid".into(), "stored".into());
+    }
+    std::fs::write(proc.join("stored"), data.to_msgpack()).unwrap();
+    let later = cachedir.join("later");
+    let spool = Arc::new(Spool::open(&later, Limits::default()));
+    spool.push("m:4506", map! {"jid" => "stored", "return" => "whole"});
+
+    // The next run of the agent, on the same disk.
+    let jobs = Arc::new(Jobs::open(&cachedir, 4, 100));
+    let next = Dispatcher::new(context, Arc::new(NoLinks), jobs, spool.clone());
+    next.resume();
+    let whole = spool.next("m:4506").unwrap();
+    assert_eq!(whole.load["return"], "whole".into());
+    let cut = spool.next("m:4506").unwrap();
+    assert_eq!(cut.jid, "cut");
+    assert_eq!(cut.load["success"], false.into());
+    let words = cut.load["return"].as_str().unwrap();
+    assert!(words.contains("interrupted"), "{words}");
+    assert!(spool.next("m:4506").is_none());
+    assert_eq!(std::fs::read_dir(&proc).unwrap().count(), 0);
+    bench.dispatcher.jobs().signal("cut", 9);
+    bench.returned();
+}
+
+#[test]
 fn a_scheduled_job_returns_as_salts_do() {
     let bench = Bench::plain();
     let due = |fun: &str, job: Map| crate::schedule::Due {

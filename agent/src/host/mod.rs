@@ -10,6 +10,7 @@ pub mod beneath;
 pub mod cancel;
 pub mod charset;
 pub mod clock;
+pub mod crash;
 pub mod cron;
 pub mod debconf;
 pub mod diff;

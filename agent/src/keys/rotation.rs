@@ -17,6 +17,7 @@ use salt_wire::crypto::{PrivateKey, PublicKey};
 
 use super::store::write_error;
 use super::{KeyError, Store};
+use crate::host::crash;
 use crate::host::fs::remove_if_there;
 
 /// Where a rotation stands.
@@ -74,6 +75,7 @@ impl Store {
         let made = self.make()?;
         self.make_beside(&path)?;
         self.put(&path, &made)?;
+        crash::point(format_args!("key staged"));
         Ok(Arc::new(made))
     }
 
@@ -85,9 +87,13 @@ impl Store {
         };
         forget(&last)?;
         fs::hard_link(&own, &last).map_err(|e| write_error(&last, e))?;
+        crash::point(format_args!("last key kept"));
         fs::rename(&next, &own).map_err(|e| write_error(&own, e))?;
         self.settle()?;
-        self.write_public(key.public())
+        crash::point(format_args!("next key in use"));
+        self.write_public(key.public())?;
+        crash::point(format_args!("public key written"));
+        Ok(())
     }
 
     /// Puts the last key into use again.
@@ -98,6 +104,7 @@ impl Store {
         };
         // The public file first: of a wrong one beside the key in use, the last key's is made good at the next start.
         self.write_public(key.public())?;
+        crash::point(format_args!("last public key written"));
         fs::rename(&last, &own).map_err(|e| write_error(&own, e))?;
         self.settle()
     }
@@ -106,7 +113,9 @@ impl Store {
     pub fn conclude(&self) -> Result<(), KeyError> {
         forget(&self.next_file())?;
         forget(&self.last_file())?;
-        self.settle()
+        self.settle()?;
+        crash::point(format_args!("rotation concluded"));
+        Ok(())
     }
 
     /// Whether this is the public key of the other side of a rotation.

@@ -17,6 +17,7 @@ use salt_wire::{Map, Value, map};
 use super::store::{broken, write_error};
 use super::{KeyError, Store, Succession};
 use crate::config::{MasterAddress, Settings, Trust as Policy};
+use crate::host::crash;
 use crate::host::fs::write_atomic;
 
 /// Masters remembered with what they can do; more are forgotten, the oldest first.
@@ -133,6 +134,7 @@ impl Masters {
                 .map_or_else(String::new, ToString::to_string),
         };
         self.succession.permit(&from, &to.to_string(), not_after)?;
+        crash::point(format_args!("successor permitted"));
         Ok(true)
     }
 
@@ -181,6 +183,7 @@ impl Masters {
             // way round.
             let old = self.stored(address)?;
             self.succession.take(&ticket.master, old.as_ref())?;
+            crash::point(format_args!("successor recorded"));
         }
         if ticket.standing.must_be_stored() {
             let own = self.own_file(address);
@@ -192,6 +195,7 @@ impl Masters {
             let fingerprint = ticket.master.fingerprint(HashType::default());
             match self.write(&file, &ticket.master) {
                 Ok(()) => {
+                    crash::point(format_args!("master's key stored"));
                     tracing::info!(master = %address, %fingerprint, standing = ?ticket.standing, file = %file.display(), "The master's key was stored.");
                 }
                 // A key that was believed once, at first sight, must be known the next time, and that of a remaster's

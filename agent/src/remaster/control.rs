@@ -202,6 +202,7 @@ mod tests {
                 cause: Some(Cause::new("pending", "not accepted")),
                 at: 4_000,
                 marks: vec![mark(Stage::Staged, 1_000), mark(Stage::Trial, 1_500)],
+                journey: None,
             }),
         };
         let last = map! {

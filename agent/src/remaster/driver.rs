@@ -11,11 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
-use super::crash;
 use super::effect::Effect;
 use super::event::Event;
 use super::journal::{ApplyError, Machine};
 use super::state::{Cause, Millis, Previous, State};
+use crate::host::crash;
 
 /// What carries effects out: the supervisor, or a test.
 pub trait Effects: Send {
@@ -163,7 +163,6 @@ impl<E: Effects> Driver<E> {
         let (before, name) = (self.machine.state().name(), event.name());
         let effects = self.machine.apply(event, self.effects.now())?;
         let state = self.machine.state();
-        crash::point("journaled", state.name());
         if state.name() != before {
             let order = state.journey().map_or("", |j| j.order.id.as_str());
             info!(
@@ -184,9 +183,8 @@ impl<E: Effects> Driver<E> {
         while !self.todo.is_empty() {
             let mut outcome = Event::Done;
             while let Some(effect) = self.todo.pop_front() {
-                crash::point("before", &effect.name());
                 let done = self.effects.run(&effect).await;
-                crash::point("after", &effect.name());
+                crash::point(format_args!("after {}", effect.name()));
                 if let Err(cause) = done {
                     warn!(effect = effect.name(), %cause, "Remaster effect failed.");
                     self.todo.clear();

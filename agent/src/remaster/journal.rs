@@ -10,6 +10,7 @@ use super::effect::Effect;
 use super::event::Event;
 use super::state::{Millis, State};
 use super::step::{Refused, step};
+use crate::host::crash;
 use crate::host::fs::write_atomic;
 
 const VERSION: u32 = 1;
@@ -123,6 +124,7 @@ impl Machine {
         let (next, effects) = step(self.state.clone(), event, now)?;
         if next != self.state {
             self.write(&next)?;
+            crash::point(format_args!("journaled {}", next.name()));
             self.state = next;
         }
         Ok(effects)

@@ -10,7 +10,6 @@
 #![doc = include_str!("../../../docs/remaster-table.md")]
 
 pub mod control;
-mod crash;
 mod driver;
 mod effect;
 mod event;

@@ -96,6 +96,9 @@ pub struct Journey {
 pub struct Previous {
     /// The old masters, joined with commas.
     pub master: String,
+    /// Their publish port, if the configuration names one.
+    #[serde(default)]
+    pub publish_port: Option<u16>,
     /// Every file that the switch changes, as it was.
     pub files: Vec<SavedFile>,
     /// SHA-256 of every other configuration file: who changes one in the middle is not obeyed.
@@ -199,6 +202,9 @@ pub struct Outcome {
     pub at: Millis,
     /// When each stage was reached.
     pub marks: Vec<Mark>,
+    /// All of it: whoever was left may still be owed something.
+    #[serde(default)]
+    pub journey: Option<Box<Journey>>,
 }
 
 impl Outcome {

@@ -435,12 +435,13 @@ fn given_up(journey: Journey, cause: Cause, now: Millis) -> (State, Vec<Effect>)
 
 fn outcome(journey: Journey, stage: Stage, cause: Option<Cause>, now: Millis) -> Option<Outcome> {
     Some(Outcome {
-        id: journey.order.id,
-        master: journey.order.master,
+        id: journey.order.id.clone(),
+        master: journey.order.master.clone(),
         stage,
         cause,
         at: now,
-        marks: journey.marks,
+        marks: journey.marks.clone(),
+        journey: Some(Box::new(journey)),
     })
 }
 

@@ -70,6 +70,20 @@ impl Part {
         }
     }
 
+    /// A job that the agent was stopped in.
+    pub fn interrupted(jid: &str) -> Self {
+        Self {
+            value: format!(
+                "ERROR: Job {jid} was interrupted: the agent was stopped while it ran. What it had done until then \
+                 is not undone"
+            )
+            .into(),
+            retcode: 1,
+            success: false,
+            out: Some("nested"),
+        }
+    }
+
     /// A job whose time was over.
     pub fn timed_out(jid: &str, seconds: u64) -> Self {
         Self {

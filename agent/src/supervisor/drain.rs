@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, warn};
 
 use super::signing::{Ladder, No, Way, complaint};
+use crate::host::crash;
 use crate::returns::Spool;
 use crate::returns::spool::{Entry, EntryId};
 use crate::session::backoff::{Backoff, random};
@@ -79,6 +80,7 @@ pub(super) async fn drain(
                 out.1.remove(&id);
                 match sent {
                     Sent::Stored(way) => {
+                        crash::point(format_args!("return delivered"));
                         spool.ack(id);
                         backoff.reset();
                         debug!(jid, "Return delivered.");

@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 
 use super::Daemon;
 use super::remaster::{now, tell};
+use crate::host::crash;
 use crate::orders::{Found, Ledger, Verdict, gather, judge};
 use crate::remaster::{Cause, Request, control};
 use crate::session::backoff::random;
@@ -109,6 +110,7 @@ pub(super) async fn take(
                     format!("the order cannot be recorded, so it is not begun: {e}"),
                 )
             })?;
+            crash::point(format_args!("order recorded"));
             order
         }
         Verdict::Handover(order) => order,

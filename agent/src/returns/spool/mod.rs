@@ -8,7 +8,7 @@ mod files;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tracing::{error, warn};
 
 use crate::config::SpoolLimits;
+use crate::host::crash;
 use files::{encode, job_id, move_file, parse, read, store};
 
 /// What the spool may hold.
@@ -152,6 +153,12 @@ impl Spool {
 
     /// Puts a return in for `master`. It is on disk (or, with a full disk, in memory) when this is back.
     pub fn push(&self, master: &str, load: Map) -> EntryId {
+        self.push_then(master, load, || ())
+    }
+
+    /// The same; what is kept of its job goes with `stored`, before anybody can send the return: whenever the power
+    /// fails, one of both is on disk, and never nothing.
+    pub fn push_then(&self, master: &str, load: Map, stored: impl FnOnce()) -> EntryId {
         let jid = job_id(&load);
         let bytes = Value::Map(load).to_msgpack();
         let mut state = self.state();
@@ -176,6 +183,8 @@ impl Spool {
                 Body::Memory(bytes)
             }
         };
+        stored();
+        crash::point(format_args!("return stored"));
         let mut state = self.state();
         state.add(
             id,
@@ -377,6 +386,19 @@ impl Spool {
     /// What waits and what was given up.
     pub fn stats(&self) -> Stats {
         self.state().stats
+    }
+
+    /// Whether a return of this job waits for this master.
+    pub fn holds(&self, master: &str, jid: &str) -> bool {
+        let state = self.state();
+        let mut waiting = state.waiting.values();
+        waiting.any(|w| w.master == master && w.jid == jid)
+    }
+
+    /// The masters for which returns wait.
+    pub fn masters(&self) -> BTreeSet<String> {
+        let state = self.state();
+        state.waiting.values().map(|w| w.master.clone()).collect()
     }
 
     /// Waiting returns for one master.

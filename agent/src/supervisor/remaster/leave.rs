@@ -1,12 +1,15 @@
 //! Leaving masters: what they still get before their sessions close.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use tracing::info;
 
-use super::{LOOK, Mover};
+use super::files::{Party, parting};
+use super::{LOOK, Mover, Task};
+use crate::host::fs::remove_if_there;
 use crate::supervisor::Daemon;
 use crate::supervisor::crew::Crew;
 use crate::supervisor::links::Link;
@@ -16,6 +19,10 @@ use crate::supervisor::links::Link;
 const OVERLAP: Duration = Duration::from_secs(3);
 /// Jobs of a master that was left may end this long after it, and are still answered to it.
 const LINGER: Duration = Duration::from_mins(10);
+/// A master for which returns of an earlier run wait may take so long to take them.
+const HAND_IN: Duration = Duration::from_mins(1);
+/// How often it is looked whether there are any.
+const HAND_IN_LOOK: Duration = Duration::from_secs(1);
 /// After that, and when the master is gone, their returns go to the new one: for this long.
 const LATE_JOBS: Duration = Duration::from_hours(24);
 
@@ -39,6 +46,71 @@ impl Mover {
                 tokio::spawn(rehome(self.daemon.clone(), self.crew.clone(), name));
             }
         }
+    }
+}
+
+/// Sees to it, until it is dropped, that what an earlier run of the agent left for masters that are not ours (any
+/// more) is handed in: with a power cut goes whoever would have waited for it.
+pub(super) async fn hand_in_all(
+    daemon: Arc<Daemon>,
+    crew: Arc<Crew>,
+    parties: Arc<Mutex<Vec<Party>>>,
+) {
+    let mut busy: HashMap<String, Task> = HashMap::new();
+    loop {
+        sleep(HAND_IN_LOOK).await;
+        busy.retain(|_, task| !task.0.is_finished());
+        let waiting = daemon.dispatcher.spool().masters();
+        if waiting.is_empty() {
+            continue;
+        }
+        let ours = crew.configured();
+        for name in waiting {
+            if ours.contains(&name) || daemon.links.get(&name).is_some() || busy.contains_key(&name)
+            {
+                continue;
+            }
+            let known = parties.lock().unwrap_or_else(PoisonError::into_inner);
+            let party = known
+                .iter()
+                .find(|p| p.address.to_string() == name)
+                .cloned();
+            drop(known);
+            let task = hand_in(daemon.clone(), crew.clone(), name.clone(), party);
+            busy.insert(name, Task(tokio::spawn(task)));
+        }
+    }
+}
+
+/// To the master that asked, if it can be proven and is there; else to the present one.
+async fn hand_in(daemon: Arc<Daemon>, crew: Arc<Crew>, name: String, party: Option<Party>) {
+    let Some(party) = party else {
+        return rehome(daemon, crew, name).await;
+    };
+    info!(master = name, "Returns wait for a master that was left.");
+    let file = parting(&daemon.settings().pki_dir, &party.address);
+    let begun = Instant::now();
+    let mut opened: Option<Link> = None;
+    while begun.elapsed() < HAND_IN {
+        match (&opened, crew.sessions()) {
+            (Some(link), _) if is_ready(link) => break,
+            (None, Some(sessions)) => {
+                let masters = sessions
+                    .masters()
+                    .candidate(party.finger.clone(), file.clone());
+                sessions.open_candidate(&party.address, party.publish_port, masters);
+                opened = daemon.links.get(&name);
+            }
+            _ => {}
+        }
+        sleep(LOOK).await;
+    }
+    match opened {
+        Some(link) => linger(daemon, crew, name, link).await,
+        None => rehome(daemon, crew, name).await,
+    }
+    if let Err(error) = remove_if_there(&file) {
+        info!(file = %file.display(), %error, "The key of a master that was left stays.");
     }
 }
 
@@ -94,7 +166,7 @@ async fn rehome(daemon: Arc<Daemon>, crew: Arc<Crew>, name: String) {
                 );
             }
         }
-        if free > 3 {
+        if free > 3 && daemon.dispatcher.spool().waiting(&name) == 0 {
             return;
         }
         sleep(LOOK).await;

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tracing::info;
 
 use super::files;
-use crate::config::MasterAddress;
+use crate::config::{MasterAddress, MasterType};
 use crate::context::{Job, Master};
 use crate::keys;
 use crate::remaster::{Cause, Look};
@@ -162,12 +162,11 @@ impl Looks {
         let (begun, settings) = (Instant::now(), self.daemon.settings());
         let list = files::addresses(&look.order);
         let ours = list.as_ref().map_err(Clone::clone).and_then(|list| {
-            let configured = self.crew.configured();
-            let same = list.len() == configured.len()
-                && list
-                    .iter()
-                    .all(|(a, _)| configured.contains(&a.to_string()));
-            if same {
+            let ours = &settings.master;
+            // The same masters in another order, or no longer all at once, are another list.
+            let failover = ours.kind == MasterType::Failover;
+            let alike = list.len() == 1 || failover == look.order.failover;
+            if alike && list.iter().map(|(a, _)| a).eq(&ours.addresses) {
                 let detail = format!("{} is our master already", look.order.master);
                 return Err(Cause::new("same-master", detail));
             }

@@ -11,8 +11,8 @@ mod leave;
 mod looks;
 mod watch;
 
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use salt_wire::order::Order;
 use salt_wire::{Map, Value, map};
@@ -34,6 +34,7 @@ use super::{Daemon, Reload, adopt_settings};
 use crate::config::{MasterAddress, MasterType, Settings};
 use crate::context::{Error, Minion};
 use crate::dispatch::{Masters, Publication};
+use crate::host::crash;
 use crate::keys;
 use crate::orders::Ledger;
 use crate::remaster::{
@@ -51,6 +52,8 @@ const TELL: Patience = Patience {
     timeout: Duration::from_secs(5),
     tries: 1,
 };
+/// The old master gets so long to be there again before the new one is left.
+const ATTACHED: Duration = Duration::from_secs(10);
 /// A new master to which a whole wave has come answers late, and that is not no answer: the machine's own deadline
 /// for the round trip comes after this.
 const ROUND_TRIP: Patience = Patience {
@@ -90,6 +93,8 @@ pub(super) fn start(
         answer.map(Value::Map).map_err(Error::Execution)
     };
     daemon.services.serve("remaster", Arc::new(handler));
+    let parties = Arc::new(Mutex::default());
+    let handing_in = leave::hand_in_all(daemon.clone(), crew.clone(), parties.clone());
     let mover = Mover {
         daemon: daemon.clone(),
         crew: crew.clone(),
@@ -97,6 +102,8 @@ pub(super) fn start(
         happened: sender.clone(),
         watching: None,
         guard: None,
+        _handing_in: Task(tokio::spawn(handing_in)),
+        parties,
     };
     let task = tokio::spawn(Driver::new(machine, mover, inbox).run());
     (task, sender)
@@ -124,6 +131,9 @@ struct Mover {
     watching: Option<(Watched, Task)>,
     /// Watches the configuration of the order with this id.
     guard: Option<(String, Task)>,
+    /// Everyone on both sides of the latest move.
+    parties: Arc<Mutex<Vec<files::Party>>>,
+    _handing_in: Task,
 }
 
 impl Effects for Mover {
@@ -204,6 +214,14 @@ impl Effects for Mover {
         drop(shown);
         self.daemon.expect(Expected::of(state));
         self.daemon.notify.status(&self.daemon.status_line());
+        let journey = match state {
+            State::Steady { last } => last.as_ref().and_then(|last| last.journey.as_deref()),
+            moving => moving.journey(),
+        };
+        if let Some(journey) = journey {
+            let parties = files::parties(&self.daemon.settings(), journey);
+            *self.parties.lock().unwrap_or_else(PoisonError::into_inner) = parties;
+        }
         self.settle(state);
         self.guard(state);
         let wanted = self.watched(state);
@@ -282,6 +300,10 @@ impl Mover {
                 let known = masters.stored(&address);
                 let known = known.map_err(|e| Cause::new("keys-unusable", e.to_string()))?;
                 if known.is_some_and(|key| key.matches(&finger)) {
+                    // Of a failover list one alone is there: on trial all have to be.
+                    if self.daemon.links.get(&address.to_string()).is_none() {
+                        sessions.open_candidate(&address, order.publish_port, masters);
+                    }
                     continue;
                 }
                 let detail = format!("{address} is our master and has another key than {finger}");
@@ -336,6 +358,9 @@ impl Mover {
         self.daemon.expect(Some(expected));
         adopt_settings(&self.daemon, loaded);
         self.crew.take_over();
+        if let Which::Old(_) = which {
+            self.attached().await;
+        }
         // The master grain and the pillar are another master's now.
         let daemon = self.daemon.clone();
         tokio::task::spawn_blocking(move || {
@@ -344,6 +369,19 @@ impl Mover {
             }
         });
         Ok(())
+    }
+
+    /// Waits until one of our masters is there, for a moment: on the way back, too, the one that is left is left when
+    /// another can give jobs. One that is gone for good must not hold the way back up.
+    async fn attached(&self) {
+        let (ours, begun) = (self.crew.configured(), Instant::now());
+        let ready = || {
+            let mut links = ours.iter().filter_map(|name| self.daemon.links.get(name));
+            links.any(|link| link.status.borrow().state.is_ready())
+        };
+        while !ready() && begun.elapsed() < ATTACHED {
+            sleep(LOOK).await;
+        }
     }
 
     async fn restore(&self, journey: &Journey) -> Result<(), Cause> {
@@ -366,9 +404,11 @@ impl Mover {
         };
         if let Some(id) = ledger.open_order()
             && last.is_final(&id)
-            && let Err(error) = ledger.done()
         {
-            warn!(order = id, %error, "The order's end was not recorded.");
+            if let Err(error) = ledger.done() {
+                warn!(order = id, %error, "The order's end was not recorded.");
+            }
+            crash::point(format_args!("order's end recorded"));
         }
     }
 
