@@ -165,6 +165,7 @@ pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Res
         new,
         patience,
         output,
+        lost: BTreeMap::new(),
     };
     ordering.run(&carrier, &held, || Ok(key)).await
 }
@@ -183,6 +184,7 @@ pub(super) async fn resume(
         new,
         patience,
         output,
+        lost: BTreeMap::new(),
     };
     let config = MasterConfig::read(&op.old_config)?;
     let held = keyfile::by_id(&config.pki_dir)?;
@@ -193,7 +195,11 @@ pub(super) async fn resume(
     let (Some(carriage), false) = (&op.plan.by, open.is_empty()) else {
         return ordering.follow_alone().await;
     };
-    let carrier = Carrier::of(&carriage.way, &open).await?;
+    let (carrier, lost) = Carrier::of_those_there(&carriage.way, &open).await?;
+    for (id, error) in &lost {
+        output.warn(&format!("{id} can get no order: {error}"));
+    }
+    let ordering = Ordering { lost, ..ordering };
     ordering.run(&carrier, &held, || read_key(carriage)).await
 }
 
@@ -204,6 +210,8 @@ struct Ordering<'a> {
     new: Local,
     patience: Patience,
     output: &'a Output,
+    /// Those for whom no order can be left (any more), and why.
+    lost: BTreeMap<String, Error>,
 }
 
 /// The reason of a move that has begun: its order is out, until the time in the detail.
@@ -261,12 +269,19 @@ impl Ordering<'_> {
             .filter(|step| step.state == StepState::Done || counts(step))
             .map(|step| step.minion.as_str())
             .collect();
-        let work: Vec<&Member> = self
-            .op
-            .plan
-            .members()
-            .filter(|m| !done.contains_key(&m.id) && !ordered.contains(&m.id.as_str()))
-            .collect();
+        let members = self.op.plan.members();
+        let work =
+            members.filter(|m| !done.contains_key(&m.id) && !ordered.contains(&m.id.as_str()));
+        let (lost, work): (Vec<&Member>, Vec<&Member>) =
+            work.partition(|m| self.lost.contains_key(&m.id));
+        for id in lost.iter().map(|m| m.id.as_str()) {
+            let why = self
+                .lost
+                .get(id)
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            self.mark(&[id], Action::Move, StepState::Failed, ("no-server", &why))?;
+        }
         if work.is_empty() {
             return Ok(Vec::new());
         }

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::master_launch::{Launch, List, launched, list};
+use super::master_pillar;
 use super::orders;
 use super::travel::absolute;
 use super::vm_work::text_of;
@@ -65,6 +66,12 @@ pub struct Check {
     /// Its address as minions reach it [default: where it listens]
     #[arg(long, value_name = "HOST")]
     address: Option<String>,
+    /// Compile the pillar of these minions of the old master, to be held against what they have there
+    #[arg(long, value_name = "ID")]
+    minion: Vec<String>,
+    /// How many of the old master's minions, spread over all of them, if none is named
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    sample: usize,
     /// Folders with user-data, templates and environment files: who names the old master there is listed
     #[arg(long, value_name = "DIR")]
     scan: Vec<PathBuf>,
@@ -168,6 +175,7 @@ async fn check(args: &Check, global: &Global, output: &Output) -> Result<ExitCod
         let start = Instant::now();
         add(name, start, reach(&address, port).await);
     }
+    let (ids, old) = master_pillar::old_master(global, &config).await;
     let start = Instant::now();
     match Local::open(config).await {
         Err(error) => add("requests", start, Err(error.to_string())),
@@ -181,7 +189,12 @@ async fn check(args: &Check, global: &Global, output: &Output) -> Result<ExitCod
             add("file roots", start, files);
             let held = accepted(&mut master).await?;
             let start = Instant::now();
-            let pillar = pillar(&mut master, held.keys().next().map(String::as_str)).await;
+            let ids = match ids.is_empty() {
+                true => held.keys().cloned().collect(),
+                false => ids,
+            };
+            let meant = master_pillar::sample(&args.minion, &ids, args.sample);
+            let pillar = master_pillar::good(&mut master, old, &meant).await;
             add("pillar", start, pillar);
             let start = Instant::now();
             add("minion keys", start, missing_keys(global, &held));
@@ -282,19 +295,6 @@ async fn file_roots(master: &mut Local) -> std::result::Result<String, String> {
         return Ok(format!("{} files in base, top.sls among them", files.len()));
     }
     Err(format!("{} files in base, and no top.sls", files.len()))
-}
-
-async fn pillar(master: &mut Local, id: Option<&str>) -> std::result::Result<String, String> {
-    let minion = id.unwrap_or("master-bridge-check");
-    let pillar = master
-        .runner("pillar.show_pillar", map! {"minion" => minion}, RUNNER)
-        .await
-        .map_err(|e| e.to_string())?;
-    match (&pillar, pillar.get("_errors")) {
-        (_, Some(errors)) => Err(format!("the pillar of {minion} has errors: {errors:?}")),
-        (Value::Map(pillar), None) => Ok(format!("compiles for {minion}: {} keys", pillar.len())),
-        _ => Err(format!("no pillar for {minion}")),
-    }
 }
 
 /// Whether the new master has the key of everyone whom the old one has accepted.

@@ -16,6 +16,7 @@ mod keys_rotate;
 pub mod man;
 pub mod master;
 mod master_launch;
+mod master_pillar;
 pub mod minions;
 pub mod ops;
 pub mod orders;

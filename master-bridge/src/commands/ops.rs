@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::patience;
+use super::remaster_clean;
 use super::travel::{Work, new_master};
 use super::vm_work::{self, ROLLING_BACK};
 use crate::cli::Global;
@@ -130,6 +131,9 @@ fn summary(journal: &Journal, op: &Operation<AnyPlan>) -> serde_json::Value {
             summary["to"] = plan.to.master.as_str().into();
             summary["minions"] = plan.members().count().into();
         }
+        AnyPlan::Clean(plan) => {
+            summary["keys"] = plan.keys.len().into();
+        }
         AnyPlan::Cloud(plan) => {
             summary["title"] = plan.title.as_str().into();
             summary["cloud"] = plan.cloud.as_str().into();
@@ -156,6 +160,7 @@ fn show(journal: &Journal, id: &str, output: &Output) -> Result<ExitCode> {
             let wave = plan.waves.get(record.wave);
             wave.map_or_else(|| "-".to_owned(), |w| w.name.clone())
         }
+        AnyPlan::Clean(_) => "-".to_owned(),
         AnyPlan::Cloud(_) => (record.wave + 1).to_string(),
     };
     let rows: Vec<_> = steps
@@ -197,6 +202,7 @@ fn show(journal: &Journal, id: &str, output: &Output) -> Result<ExitCode> {
         .collect();
     document["plan"] = match &op.plan {
         AnyPlan::Move(plan) => serde_json::to_value(plan).unwrap_or_default(),
+        AnyPlan::Clean(plan) => serde_json::to_value(plan).unwrap_or_default(),
         // Without user-data.
         AnyPlan::Cloud(plan) => plan.document(),
     };
@@ -234,17 +240,20 @@ async fn resume(
     let op = match journal.operation(&args.one.id)?.by_kind() {
         ByKind::Move(op) => op,
         ByKind::Cloud(op) => return vm_work::resume(journal, op, global, output).await,
+        ByKind::Clean(op) => {
+            let hint = "give the command again: it looks anew who has moved for good";
+            may_go_on(&op, hint)?;
+            if global.dry_run {
+                return show(journal, &op.id, output);
+            }
+            let _held = journal.hold(&op.id)?;
+            return remaster_clean::resume(journal, &op, global, output).await;
+        }
     };
-    if !op.state.is_open() {
-        let text = format!("operation {} is over: {}", op.id, op.state.name());
-        return Err(Error::new(Kind::Refused, text)
-            .hint("give the command of the move again: whoever is there is left alone"));
-    }
-    if op.note.starts_with(ROLLING_BACK) {
-        let text = format!("operation {} is being rolled back", op.id);
-        let hint = format!("`master-bridge ops rollback {}` goes on with that", op.id);
-        return Err(Error::new(Kind::Refused, text).hint(hint));
-    }
+    may_go_on(
+        &op,
+        "give the command of the move again: whoever is there is left alone",
+    )?;
     if global.dry_run {
         return show(journal, &op.id, output);
     }
@@ -267,6 +276,20 @@ async fn resume(
     work.carry_out(journal, &op, old, new).await
 }
 
+/// Refuses to go on with what is over, or on its way back.
+fn may_go_on<P>(op: &Operation<P>, hint: &str) -> Result<()> {
+    if !op.state.is_open() {
+        let text = format!("operation {} is over: {}", op.id, op.state.name());
+        return Err(Error::new(Kind::Refused, text).hint(hint));
+    }
+    if op.note.starts_with(ROLLING_BACK) {
+        let text = format!("operation {} is being rolled back", op.id);
+        let hint = format!("`master-bridge ops rollback {}` goes on with that", op.id);
+        return Err(Error::new(Kind::Refused, text).hint(hint));
+    }
+    Ok(())
+}
+
 async fn rollback(
     journal: &mut Journal,
     args: &Rollback,
@@ -275,10 +298,13 @@ async fn rollback(
 ) -> Result<ExitCode> {
     let op = match journal.operation(&args.one.id)?.by_kind() {
         ByKind::Move(op) => op,
-        ByKind::Cloud(op) if args.wave.is_some() => {
-            let text = format!("operation {} has no waves", op.id);
+        ByKind::Clean(Operation { id, .. }) | ByKind::Cloud(Operation { id, .. })
+            if args.wave.is_some() =>
+        {
+            let text = format!("operation {id} has no waves");
             return Err(Error::new(Kind::Usage, text).hint("without --wave all of it is undone"));
         }
+        ByKind::Clean(op) => return remaster_clean::rollback(journal, &op, global, output).await,
         ByKind::Cloud(op) => return vm_work::rollback(journal, op, global, output).await,
     };
     let waves: Vec<usize> = match &args.wave {

@@ -4,31 +4,32 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
-use std::time::{Duration, Instant};
 
 use clap::Args;
-use salt_wire::Value;
 use serde_json::json;
-use tokio::try_join;
 
+use super::travel::absolute;
+use super::vm_work::ROLLING_BACK;
 use super::{open, patience, short};
 use crate::cli::Global;
 use crate::error::{Error, Kind, Result};
-use crate::fleet::look::{accepted, ask_all};
+use crate::fault;
+use crate::fleet::leftovers::{Cleaning, gone_for_good, herd};
+use crate::fleet::master_finger;
+use crate::journal::{Journal, OpState, Operation, millis, new_id};
 use crate::output::Output;
-use crate::salt::keys::{Action, Key, act};
-use crate::salt::{Local, Master, MasterConfig};
+use crate::plan::CleanPlan;
+use crate::plan::cleaning::{OldKey, Window};
+use crate::salt::keys::Key;
+use crate::salt::{Local, MasterConfig, local};
 
-/// The rotation is at the master's next loop, at most a minute later; then minions come with the next job.
-const ROTATION: Duration = Duration::from_secs(75);
-/// After the rotation minions are counted for so long.
-const HERD: Duration = Duration::from_secs(15);
+/// What the journal calls it.
+const COMMAND: &str = "remaster clean";
 
 /// Arguments of `remaster clean`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  master-bridge remaster clean --to-config /etc/salt-new --dry-run\n  master-bridge remaster clean --to-config /etc/salt-new --now"
+    after_help = "Examples:\n  master-bridge remaster clean --to-config /etc/salt-new --dry-run\n  master-bridge remaster clean --to-config /etc/salt-new --now\n\nWhat was interrupted goes on with `master-bridge ops resume last`; `ops rollback last` puts the keys back."
 )]
 pub struct Clean {
     /// Only these ids
@@ -47,204 +48,207 @@ pub struct Clean {
     no_watch: bool,
 }
 
-/// A part of the day; it may go over midnight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Window {
-    from: u32,
-    until: u32,
-}
-
-impl FromStr for Window {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let minutes = |text: &str| -> Option<u32> {
-            let (hours, minutes) = text.trim().split_once(':')?;
-            let (hours, minutes): (u32, u32) = (hours.parse().ok()?, minutes.parse().ok()?);
-            (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
-        };
-        let window = text
-            .split_once('-')
-            .and_then(|(from, until)| Some((minutes(from)?, minutes(until)?)));
-        let (from, until) = window.ok_or("must be like 01:00-05:00")?;
-        Ok(Self { from, until })
-    }
-}
-
-impl Window {
-    fn holds(self, minute: u32) -> bool {
-        if self.from <= self.until {
-            (self.from..self.until).contains(&minute)
-        } else {
-            minute >= self.from || minute < self.until
-        }
-    }
-}
-
-impl std::fmt::Display for Window {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (from, until) = (self.from, self.until);
-        write!(
-            f,
-            "{:02}:{:02}-{:02}:{:02}",
-            from / 60,
-            from % 60,
-            until / 60,
-            until % 60
-        )
-    }
-}
-
 impl Clean {
     /// Looks who is gone for good, asks, deletes, and watches the rest.
     pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
         let mut old = open(global).await?;
-        let mut new = Local::open(MasterConfig::read(&self.to_config)?).await?;
+        let config = MasterConfig::read(&self.to_config)?;
+        let fingers = (
+            master_finger(&MasterConfig::read(&global.salt_config)?.pki_dir)?,
+            master_finger(&config.pki_dir)?,
+        );
+        let mut new = Local::open(config).await?;
         let patience = short(patience(global, &old));
-        let (old_keys, new_keys) = (accepted(&mut old).await?, accepted(&mut new).await?);
-        let both: Vec<&Key> = old_keys
-            .values()
-            .filter(|k| self.ids.is_empty() || self.ids.contains(&k.id))
-            .filter(|k| {
-                new_keys
-                    .get(&k.id)
-                    .is_some_and(|n| n.fingerprint() == k.fingerprint())
-            })
-            .collect();
-        let ids: Vec<&str> = both.iter().map(|k| k.id.as_str()).collect();
-        let (on_new, on_old) = try_join!(
-            ask_all(&mut new, &ids, "remaster.status", &[], patience),
-            ask_all(&mut old, &ids, "test.ping", &[], patience),
-        )?;
-        // At rest on the new master, and not on the old one: confirmed, or it would not be at rest there.
-        let gone: Vec<&Key> = both
-            .into_iter()
-            .filter(|k| {
-                let state = on_new.good(&k.id).and_then(|s| s.get("state")?.as_str());
-                state == Some("steady") && on_old.of(&k.id).is_none()
-            })
-            .collect();
-        let left = old_keys.len() - gone.len();
-        let rows: Vec<_> = gone.iter().map(|k| vec![k.id.clone(), k.shown()]).collect();
+        let (gone, left) = gone_for_good(&mut old, &mut new, &self.ids, patience).await?;
         if gone.is_empty() {
             output.say("no key on the old master belongs to a minion that has moved for good");
             output.document(&json!({"deleted": [], "left": left, "dry_run": global.dry_run}));
             return Ok(ExitCode::SUCCESS);
         }
+        let plan = CleanPlan {
+            old: fingers.0.to_string(),
+            new: fingers.1.to_string(),
+            keys: gone.iter().filter_map(old_key).collect(),
+            left,
+            window: (!self.now).then_some(self.window),
+        };
+        let rows: Vec<_> = gone.iter().map(|k| vec![k.id.clone(), k.shown()]).collect();
         output.table(&["id", "fingerprint"], &rows);
         output.say(&format!(
             "{left} minions are left; the master rotates its key within a minute, and they authenticate anew with their next job, {:.1} a second if that reaches all within 10 s",
             left as f64 / 10.0
         ));
-        let names: Vec<&str> = gone.iter().map(|k| k.id.as_str()).collect();
         if global.dry_run {
-            output.document(&json!({"would_delete": names, "left": left, "dry_run": true}));
+            output.document(&json!({
+                "would_delete": plan.ids(), "left": left, "dry_run": true, "hash": plan.hash(),
+            }));
             return Ok(ExitCode::SUCCESS);
         }
-        self.in_time(left)?;
-        output.consent(&format!("delete {} keys on the old master", gone.len()))?;
-        act(&mut old, Action::Delete, &gone).await?;
-        let herd = if left == 0 || self.no_watch {
-            None
-        } else {
-            Some(herd(&mut old, output).await?)
+        in_time(&plan)?;
+        let count = plan.keys.len();
+        output.consent(&format!("delete {count} keys on the old master"))?;
+        let mut journal = Journal::open(&global.journal())?;
+        let op = Operation {
+            id: new_id(),
+            command: COMMAND.to_owned(),
+            state: OpState::Running,
+            note: String::new(),
+            plan,
+            old_config: absolute(&global.salt_config),
+            new_config: Some(absolute(&self.to_config)),
+            operator: local::operator(),
+            begun: millis() / 1000,
+            ended: None,
         };
-        output.say(&format!("{} keys deleted", gone.len()));
-        output.document(&json!({
-            "deleted": names, "left": left, "dry_run": false,
-            "rotated": herd.as_ref().map(|h| h.rotated),
-            "authentications": herd.as_ref().map(|h| h.count),
-            "peak_per_second": herd.as_ref().map(|h| h.peak),
-        }));
-        Ok(ExitCode::SUCCESS)
-    }
-
-    fn in_time(&self, left: usize) -> Result<()> {
-        let now = jiff::Zoned::now();
-        let minute =
-            u32::from(now.hour().unsigned_abs()) * 60 + u32::from(now.minute().unsigned_abs());
-        if self.now || left == 0 || self.window.holds(minute) {
-            return Ok(());
-        }
-        let text = format!(
-            "it is {}: not within {}",
-            now.strftime("%H:%M"),
-            self.window
-        );
-        Err(Error::new(Kind::Refused, text)
-            .hint("everyone who is left authenticates anew: do it then, or say --now"))
+        let _held = journal.hold(&op.id)?;
+        journal.begin(&op)?;
+        output.say(&format!("operation {}", op.id));
+        fault::point("plan.written");
+        carry_out(&mut journal, &op, &mut old, &gone, !self.no_watch, output).await
     }
 }
 
-struct Herd {
-    rotated: bool,
-    count: usize,
-    peak: usize,
+fn old_key(key: &Key) -> Option<OldKey> {
+    Some(OldKey {
+        id: key.id.clone(),
+        fingerprint: key.shown(),
+        pem: key.key.as_ref()?.wire_pem().to_owned(),
+    })
 }
 
-/// Counts who authenticates after the rotation.
-async fn herd(old: &mut dyn Master, output: &Output) -> Result<Herd> {
-    output.say("watching how the others come back");
-    let start = Instant::now();
-    let mut end = start + ROTATION;
-    let mut herd = Herd {
-        rotated: false,
-        count: 0,
-        peak: 0,
+/// Goes on with such an operation: what is there of its keys goes, if its minions still are where they should be.
+pub(super) async fn resume(
+    journal: &mut Journal,
+    op: &Operation<CleanPlan>,
+    global: &Global,
+    output: &Output,
+) -> Result<ExitCode> {
+    let mut old = Local::open(MasterConfig::read(&op.old_config)?).await?;
+    let patience = short(patience(global, &old));
+    let ids: Vec<String> = op.plan.keys.iter().map(|k| k.id.clone()).collect();
+    let mut new = match &op.new_config {
+        Some(dir) => Local::open(MasterConfig::read(dir)?).await?,
+        None => return Err(Error::new(Kind::Local, "the plan needs the new master")),
     };
-    let mut seconds: std::collections::BTreeMap<u64, usize> = std::collections::BTreeMap::new();
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break;
-        }
-        let Some(event) = old.event(left).await? else {
-            break;
-        };
-        if event.tag == "key"
-            && event
-                .data
-                .get("rotate_aes_key")
-                .is_some_and(Value::is_truthy)
-        {
-            herd.rotated = true;
-            end = Instant::now() + HERD;
-        } else if event.tag == "salt/auth" {
-            herd.count += 1;
-            *seconds.entry(start.elapsed().as_secs()).or_default() += 1;
-        }
+    let (gone, _) = gone_for_good(&mut old, &mut new, &ids, patience).await?;
+    if !gone.is_empty() {
+        in_time(&op.plan)?;
     }
-    herd.peak = seconds.values().copied().max().unwrap_or(0);
-    output.say(&format!(
-        "{}{} authentications, at most {} in a second",
-        if herd.rotated {
-            ""
-        } else {
-            "no rotation was seen; "
-        },
-        herd.count,
-        herd.peak
-    ));
-    Ok(herd)
+    output.say(&format!("operation {} goes on", op.id));
+    carry_out(journal, op, &mut old, &gone, true, output).await
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_window_may_go_over_midnight() {
-        let window: Window = "22:30-05:00".parse().unwrap();
-        let held: Vec<u32> = [0, 299, 300, 720, 1349, 1350, 1439]
-            .into_iter()
-            .filter(|minute| window.holds(*minute))
-            .collect();
-        assert_eq!(held, [0, 299, 1350, 1439]);
-        assert_eq!(window.to_string(), "22:30-05:00");
-        let day: Window = "01:00-05:00".parse().unwrap();
-        assert!(day.holds(60) && !day.holds(300));
-        for bad in ["", "1-5", "24:00-01:00", "01:60-02:00", "x"] {
-            assert!(bad.parse::<Window>().is_err(), "{bad}");
-        }
+/// Puts the keys back.
+pub(super) async fn rollback(
+    journal: &mut Journal,
+    op: &Operation<CleanPlan>,
+    global: &Global,
+    output: &Output,
+) -> Result<ExitCode> {
+    let ids = op.plan.ids();
+    if global.dry_run {
+        output.data(&format!(
+            "would put {} keys back on the old master",
+            ids.len()
+        ));
+        output.document(&json!({"operation": op.id, "dry_run": true, "back": ids.len()}));
+        return Ok(ExitCode::SUCCESS);
     }
+    output.consent(&format!("put {} keys back on the old master", ids.len()))?;
+    let mut old = Local::open(MasterConfig::read(&op.old_config)?).await?;
+    let _held = journal.hold(&op.id)?;
+    journal.retake(op)?;
+    journal.set_state(&op.id, OpState::Running, ROLLING_BACK)?;
+    let cleaning = Cleaning {
+        old: &mut old,
+        journal,
+        op,
+    };
+    let back = match { cleaning }.put_back().await {
+        Ok(back) => back,
+        Err(error) => {
+            journal.set_state(&op.id, OpState::Paused, &format!("{ROLLING_BACK}: {error}"))?;
+            let hint = format!("`master-bridge ops rollback {}` goes on", op.id);
+            return Err(error.hint(hint));
+        }
+    };
+    let (state, note) = match back.stay.len() {
+        0 => (OpState::RolledBack, String::new()),
+        count => (OpState::Failed, format!("{count} ids have other keys now")),
+    };
+    journal.set_state(&op.id, state, &note)?;
+    output.data(&format!(
+        "{} keys are back on the old master",
+        back.done.len()
+    ));
+    output.document(&json!({
+        "operation": op.id, "back": back.done.len(), "not_back": back.stay,
+    }));
+    Ok(exit(back.stay.is_empty()))
+}
+
+fn exit(good: bool) -> ExitCode {
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+async fn carry_out(
+    journal: &mut Journal,
+    op: &Operation<CleanPlan>,
+    old: &mut Local,
+    gone: &[Key],
+    watch: bool,
+    output: &Output,
+) -> Result<ExitCode> {
+    journal.set_state(&op.id, OpState::Running, "")?;
+    let cleaning = Cleaning {
+        old: &mut *old,
+        journal: &mut *journal,
+        op,
+    };
+    let cleaned = match { cleaning }.delete(gone).await {
+        Ok(cleaned) => cleaned,
+        Err(error) => {
+            journal.set_state(&op.id, OpState::Paused, &error.to_string())?;
+            let hint = format!("`master-bridge ops resume {}` goes on from here", op.id);
+            return Err(error.hint(hint));
+        }
+    };
+    let (state, note) = match cleaned.stay.len() {
+        0 => (OpState::Done, String::new()),
+        count => (OpState::Failed, format!("{count} keys stay")),
+    };
+    journal.set_state(&op.id, state, &note)?;
+    output.say(&format!("{} keys deleted", cleaned.done.len()));
+    for (id, why) in &cleaned.stay {
+        output.say(&format!("{id} stays: {why}"));
+    }
+    // What it was made for is done: who looks away now misses the numbers only.
+    let herd = match op.plan.left {
+        left if left > 0 && watch && cleaned.rotates => Some(herd(old, left, output).await?),
+        _ => None,
+    };
+    output.document(&json!({
+        "operation": op.id, "deleted": cleaned.done, "stay": cleaned.stay, "left": op.plan.left,
+        "dry_run": false,
+        "rotated": herd.as_ref().map(|h| h.rotated),
+        "authentications": herd.as_ref().map(|h| h.count),
+        "peak_per_second": herd.as_ref().map(|h| h.peak),
+    }));
+    Ok(exit(cleaned.stay.is_empty()))
+}
+
+/// Refuses what does not belong into this hour.
+fn in_time(plan: &CleanPlan) -> Result<()> {
+    let now = jiff::Zoned::now();
+    let minute = u32::from(now.hour().unsigned_abs()) * 60 + u32::from(now.minute().unsigned_abs());
+    let Some(window) = plan.window.filter(|_| !plan.may_begin(minute)) else {
+        return Ok(());
+    };
+    let text = format!("it is {}: not within {window}", now.strftime("%H:%M"));
+    Err(Error::new(Kind::Refused, text)
+        .hint("everyone who is left authenticates anew: do it then, or say --now"))
 }

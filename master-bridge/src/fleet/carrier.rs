@@ -22,15 +22,35 @@ pub enum Carrier {
 impl Carrier {
     /// Makes sure that orders for these minions can be left there.
     pub async fn of(way: &Way, ids: &[String]) -> Result<Self> {
+        let (carrier, lost) = Self::of_those_there(way, ids).await?;
+        match lost.into_values().next() {
+            None => Ok(carrier),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// The same, but for those who have no server (any more): each with what is wrong.
+    pub async fn of_those_there(
+        way: &Way,
+        ids: &[String],
+    ) -> Result<(Self, BTreeMap<String, Error>)> {
         let cloud = match way {
-            Way::File(path) => return Ok(Self::File(path.clone())),
+            Way::File(path) => return Ok((Self::File(path.clone()), BTreeMap::new())),
             Way::Metadata(cloud) => Client::connect(cloud).await?,
         };
-        let mut servers = BTreeMap::new();
+        let (mut servers, mut lost) = (BTreeMap::new(), BTreeMap::new());
         for id in ids {
-            servers.insert(id.clone(), cloud.server_of(id).await?.id);
+            match cloud.server_of(id).await {
+                Ok(server) => {
+                    servers.insert(id.clone(), server.id);
+                }
+                Err(error) if error.kind == Kind::NothingMatched => {
+                    lost.insert(id.clone(), error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(Self::Metadata(Box::new(cloud), servers))
+        Ok((Self::Metadata(Box::new(cloud), servers), lost))
     }
 
     /// Leaves an order for these minions; until when it counts.

@@ -1,7 +1,8 @@
 //! Moving minions between two masters. `look.rs` asks both masters and everyone on them; `journey.rs` takes
 //! an operation of the journal through its waves, `hand_over.rs` puts a wave's keys on the new master, `blind.rs` one that only the old master sees; `carrier.rs` leaves signed orders
 //! where minions look; `cross.rs` is
-//! one crossing between two masters, either way; `undo.rs` brings waves back; `watch.rs` waits for minions.
+//! one crossing between two masters, either way; `undo.rs` brings waves back; `leftovers.rs` cleans up behind them;
+//! `watch.rs` waits for minions.
 //! What is decided is decided in `plan/`.
 
 mod blind;
@@ -10,6 +11,7 @@ pub mod cross;
 pub mod ends;
 pub mod hand_over;
 pub mod journey;
+pub mod leftovers;
 pub mod look;
 pub mod servers;
 pub mod undo;

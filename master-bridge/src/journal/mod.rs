@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Error, Kind, Result};
-use crate::plan::{Action, AnyPlan, CloudPlan, Plan, Planned};
+use crate::plan::{Action, AnyPlan, CleanPlan, CloudPlan, Plan, Planned};
 pub use lock::Held;
 pub use state::{OpState, StepState};
 
@@ -82,6 +82,8 @@ pub enum ByKind {
     Move(Operation),
     /// Things are made or changed in a cloud.
     Cloud(Operation<CloudPlan>),
+    /// Keys that a move has left are deleted.
+    Clean(Operation<CleanPlan>),
 }
 
 impl Operation<AnyPlan> {
@@ -90,6 +92,7 @@ impl Operation<AnyPlan> {
         match self.plan.clone() {
             AnyPlan::Move(plan) => ByKind::Move(self.with(|_| plan)),
             AnyPlan::Cloud(plan) => ByKind::Cloud(self.with(|_| plan)),
+            AnyPlan::Clean(plan) => ByKind::Clean(self.with(|_| plan)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CloudPlan, Plan};
+use super::{CleanPlan, CloudPlan, Plan, cleaning};
 
 /// A plan that the journal can hold.
 pub trait Planned {
@@ -64,7 +64,27 @@ impl Planned for CloudPlan {
     }
 }
 
-/// A plan of either kind, as it comes out of the journal.
+impl Planned for CleanPlan {
+    fn hash(&self) -> String {
+        Self::hash(self)
+    }
+
+    fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    fn holds(&self) -> Vec<(String, String)> {
+        let ids = self.keys.iter().map(|key| key.id.clone());
+        ids.map(|id| (self.old.clone(), id)).collect()
+    }
+
+    fn rows(&self) -> Vec<(usize, String, &'static str)> {
+        let ids = self.keys.iter().map(|key| key.id.clone());
+        ids.map(|id| (0, id, cleaning::DELETE)).collect()
+    }
+}
+
+/// A plan of any kind, as it comes out of the journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum AnyPlan {
@@ -72,6 +92,8 @@ pub enum AnyPlan {
     Move(Plan),
     /// Things are made or changed in a cloud.
     Cloud(CloudPlan),
+    /// Keys that a move has left are deleted.
+    Clean(CleanPlan),
 }
 
 impl AnyPlan {
@@ -80,6 +102,7 @@ impl AnyPlan {
         match self {
             Self::Move(plan) => plan.hash(),
             Self::Cloud(plan) => plan.hash(),
+            Self::Clean(plan) => plan.hash(),
         }
     }
 
@@ -88,6 +111,7 @@ impl AnyPlan {
         match self {
             Self::Move(plan) => format!("{} to {}", plan.members().count(), plan.to.master),
             Self::Cloud(plan) => plan.title.clone(),
+            Self::Clean(plan) => format!("{} keys on the old master", plan.keys.len()),
         }
     }
 }
