@@ -55,7 +55,16 @@ pub(crate) fn only_the_active_master_runs_states(pair: &Pair) {
     on_only(&agent, &pair.new);
 }
 
-/// Each job writes into a file of its own: twice run is two lines, lost is none.
+/// Where the busy agent is on its way.
+#[derive(Clone, Copy, PartialEq)]
+enum Leg {
+    There,
+    Back,
+    Again,
+    Kept,
+}
+
+/// Each job writes into a file of its own: twice run is two lines, lost is none. There, back, and there for good.
 pub(crate) fn a_job_a_second_through_the_whole_move(pair: &Pair) {
     let agent = pair.agent("busy");
     let mut clients = [Client::of(&pair.old), Client::of(&pair.new)];
@@ -63,15 +72,18 @@ pub(crate) fn a_job_a_second_through_the_whole_move(pair: &Pair) {
     fs::create_dir(&counters).unwrap();
     let mut jobs: Vec<(usize, String)> = Vec::new();
     let mut seen: Vec<String> = Vec::new();
-    let mut after = 0;
+    let (mut leg, mut after) = (Leg::There, 0);
     let end = Instant::now() + Duration::from_secs(180);
-    while after < 4 {
+    while (leg, after) != (Leg::Kept, 2) {
         assert!(Instant::now() < end, "the move did not end: {seen:?}");
         let tick = Instant::now();
         let state = status(&agent)["state"].as_str().unwrap_or("").to_owned();
-        let moved = seen.iter().any(|s| s == "probation") || state == "probation";
         // The operator asks the master that the agent is on.
-        let on = usize::from(moved);
+        let on = match leg {
+            Leg::There | Leg::Again => usize::from(state == "probation"),
+            Leg::Back => usize::from(state != "steady"),
+            Leg::Kept => 1,
+        };
         let file = counters.join(jobs.len().to_string());
         let work = json!([format!("echo run >> {}", file.display())]);
         let jid = clients[on].publish("busy", "cmd.run", work, 1).remove(0);
@@ -79,20 +91,31 @@ pub(crate) fn a_job_a_second_through_the_whole_move(pair: &Pair) {
         if seen.last() != Some(&state) {
             seen.push(state.clone());
         }
-        match (jobs.len(), state.as_str()) {
-            (2, _) => {
-                pair.order_here(&agent, &["--confirm", "100"]).success();
-            }
-            (_, "waiting") if pair.new.keys("minions_pre").iter().any(|k| k == "busy") => {
+        let order = || pair.order_here(&agent, &["--confirm", "100"]).success();
+        match (leg, state.as_str()) {
+            (Leg::There, "steady") if jobs.len() == 2 => drop(order()),
+            (Leg::There, "waiting") if pair.new.keys("minions_pre").iter().any(|k| k == "busy") => {
                 pair.new.accept("busy");
             }
-            (_, "probation") => {
-                after += 1;
-                if after == 3 {
-                    agent.command("remaster", &["confirm"]).success();
-                }
+            (Leg::There | Leg::Again, "probation") => after += 1,
+            (Leg::Back, "steady") => after += 1,
+            (Leg::Kept, _) => after += 1,
+            _ => {}
+        }
+        let say = |word| drop(agent.command("remaster", &[word]).success());
+        match (leg, after) {
+            (Leg::There, 2) => {
+                say("rollback");
+                (leg, after) = (Leg::Back, 0);
             }
-            (_, "steady") if moved => after += 1,
+            (Leg::Back, 2) => {
+                order();
+                (leg, after) = (Leg::Again, 0);
+            }
+            (Leg::Again, 2) => {
+                say("confirm");
+                (leg, after) = (Leg::Kept, 0);
+            }
             _ => {}
         }
         std::thread::sleep(Duration::from_secs(1).saturating_sub(tick.elapsed()));

@@ -47,8 +47,18 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
     if !from.is_installed() || !to.is_installed() {
         return;
     }
-    let old = Master::of(from).auto_accept().start();
-    let new = Master::of(to).start();
+    // A pillar that only they have whose grains are known.
+    let top = "base: {'kernel:Linux': [{match: grain}, some]}\n";
+    let old = Master::of(from)
+        .auto_accept()
+        .file("srv/pillar/top.sls", top)
+        .file("srv/pillar/some.sls", "password: secret\nplace: old\n")
+        .start();
+    let new = Master::of(to)
+        .file("srv/salt/top.sls", "base: {'nobody': []}\n")
+        .file("srv/pillar/top.sls", top)
+        .file("srv/pillar/some.sls", "password: secret\n")
+        .start();
     let mut agents: Vec<Agent> = ["a1", "a2", "a3"]
         .map(|id| Agent::start(id, &old.address.to_string(), "keysize: 2048"))
         .into();
@@ -58,6 +68,7 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
     let config = new.config_dir().display().to_string();
     let to_new = ["remaster-all", "--to-config", &config, "--wave", "2"];
 
+    looked_at(&old, &new, &config);
     let plan = bridge(&old, &[&["-o", "json", "--dry-run"], &to_new[..]].concat()).json();
     let waves: Vec<_> = plan["plan"]["waves"]
         .as_array()
@@ -132,33 +143,42 @@ fn a_fleet_moves_in_waves_and_nobody_is_lost() {
         assert_eq!(result(&truth, id)["keys"], "both", "{truth}");
     }
     wave_by_wave(&old, &new, &part["operation"], &to_new);
-    let clean = [
-        "-o",
-        "json",
-        "-y",
-        "remaster",
-        "clean",
-        "--to-config",
-        &config,
-    ];
-    let cleaned = bridge(&old, &[&clean[..], &["a1", "a2", "a3"]].concat()).success();
-    assert_eq!(
-        cleaned.json()["deleted"].as_array().unwrap().len(),
-        3,
-        "{cleaned:?}"
-    );
-    assert_eq!(old.keys("minions"), Vec::<String>::new());
-    let again = bridge(&old, &clean).success();
-    assert_eq!(
-        again.json()["deleted"],
-        serde_json::json!([]),
-        "a second run"
-    );
+    crate::leftovers::go_at_their_time_and_come_back(&old, &new, &agents[2]);
     for agent in &agents {
         let status = agent.command("remaster", &["status", "-o", "json"]).json();
         assert_eq!(status["last"]["outcome"], "confirmed", "{status}");
     }
     seen_from_one_side(&new, &old);
+}
+
+/// The new master's pillar is compiled for those who are to come, and held against what they have.
+fn looked_at(old: &Master, new: &Master, config: &str) {
+    let check = |more: &[&str]| {
+        let args = ["-o", "json", "master", "check", "--to-config", config];
+        bridge(old, &[&args[..], more].concat())
+    };
+    let less = check(&["--sample", "2"]);
+    assert_eq!(less.code, 1, "{less:?}");
+    let words = less.json()["checks"]["pillar"]["found"].to_string();
+    for piece in [
+        "the pillar of a1 lacks place",
+        "the pillar of a2 lacks place",
+    ] {
+        assert!(words.contains(piece), "{words}");
+    }
+    assert!(
+        !words.contains("a3") && !words.contains("password"),
+        "{words}"
+    );
+    new.write("srv/pillar/some.sls", "password: secret\nplace: new\n");
+    let good = check(&["--minion", "a3"]);
+    assert_eq!(good.code, 0, "{good:?}");
+    let words = good.json()["checks"]["pillar"]["found"].to_string();
+    let whole = "compiles for a3: 2 keys, with every key that they have on the old one";
+    assert!(
+        words.contains(whole) && !words.contains("not known"),
+        "{words}"
+    );
 }
 
 /// Two waves of an operation go back one by one, and come again with a pause between them.

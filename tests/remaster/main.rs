@@ -6,10 +6,12 @@
     reason = "a failed unwrap in a test is a failed test"
 )]
 
+mod adopted;
 mod both;
 mod crash;
 mod fleet;
 mod kills;
+mod leftovers;
 mod many;
 mod moves;
 mod net;

@@ -3,16 +3,16 @@
 use std::fs;
 use std::ops::Range;
 
-use harness::until_some;
+use harness::{until, until_some};
 
 use crate::pair::{
     DIRECTIONS, Direction, Pair, all_ways, answers, drop_in, leftovers, on_only, status, wait_end,
     wait_state,
 };
-use crate::{both, kills, trouble};
+use crate::{adopted, both, kills, trouble};
 
 /// What two ordinary masters are enough for.
-const CASES: [fn(&Pair); 12] = [
+const CASES: [fn(&Pair); 13] = [
     what_cannot_be_reached_is_not_tried,
     waits_for_its_key_then_moves_and_stays,
     a_wrong_fingerprint_is_refused,
@@ -25,6 +25,7 @@ const CASES: [fn(&Pair); 12] = [
     both::a_job_a_second_through_the_whole_move,
     both::only_the_active_master_runs_states,
     kills::killed_at_any_point_it_comes_back_on_one_master,
+    adopted::adopt_and_a_move_one_after_the_other,
 ];
 
 /// The cases that this way usually has, or all of them.
@@ -50,7 +51,7 @@ fn from_3006_to_3008() {
 
 #[test]
 fn from_3007_to_3008() {
-    go(DIRECTIONS[2], 9..12);
+    go(DIRECTIONS[2], 9..13);
 }
 
 fn what_cannot_be_reached_is_not_tried(pair: &Pair) {
@@ -185,4 +186,31 @@ fn a_list_is_lived_with(pair: &Pair) {
     let own = fs::read_to_string(agent.config_dir().join(own)).unwrap();
     let key = fs::read_to_string(pair.old.pki_dir().join("master.pub")).unwrap();
     assert_eq!(own.trim(), key.trim());
+
+    // From that list to another: both at once.
+    let other = format!(
+        "others=[{{\"master\": \"{}\", \"finger\": \"{}\"}}]",
+        pair.new.address,
+        pair.new.finger()
+    );
+    let (to, finger) = (
+        format!("master={}", pair.old.address),
+        format!("finger={}", pair.old.finger()),
+    );
+    let to_it = |terms: &[&str]| {
+        let order = [&["listed", "remaster.to", &to, &finger, "rounds=1"], terms].concat();
+        let taken = pair.new.salt(&order);
+        assert_eq!(taken["listed"]["state"], "staged", "{taken}");
+        wait_end(&agent, "confirmed");
+    };
+    to_it(&[&other, "id=both"]);
+    until(60, "both to be there", || {
+        let status = agent.status();
+        let masters = status["masters"].as_array().cloned().unwrap_or_default();
+        masters.len() == 2 && masters.iter().all(|m| m["state"] == "ready")
+    });
+    assert!(answers(&pair.old, "listed") && answers(&pair.new, "listed"));
+    // And from a list to one.
+    to_it(&["id=one"]);
+    on_only(&agent, &pair.old);
 }

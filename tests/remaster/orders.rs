@@ -9,9 +9,8 @@ use std::process::Command;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use harness::{Agent, Finished, Master, Process, Release, Sandbox, until, until_some};
-use salt_wire::crypto::{OrderKey, OsRandom, PrivateKey, PublicKey};
+use salt_wire::crypto::{OrderKey, OsRandom, PrivateKey};
 use salt_wire::order::Order;
-use salt_wire::order::handover::Handover;
 use salt_wire::order::signed::{SignedOrder, to_metadata};
 use salt_wire::order::target::Target;
 use salt_wire::{Map, Value, map};
@@ -180,6 +179,18 @@ fn dead((from, to): Direction) {
     let bundle = page.path().join("ca.pem").display().to_string();
     let trusting = start("trusting", &format!("{from_url}\nca_bundle: {bundle}"));
     let wary = start("wary", &from_url);
+    // One that knows no order keys at all: its master's own word needs none.
+    let page_of = |name: &str| url.replace("/order", name);
+    let fetching = Agent::start(
+        "fetching",
+        &old.address.to_string(),
+        &format!(
+            "keysize: 2048\nca_bundle: {bundle}\nagent:\n  trust: first-use\n  dead_after: 2s\n  orphaned_after: 2s\n  \
+             identity: {{metadata_url: ''}}\n  orders: {{urls: ['{}']}}\n",
+            page_of("/certificate")
+        ),
+    );
+    introduce_when_ready(&fetching, &new);
     // Metadata is only looked at by an orphan, and once at boot: this one boots without a service.
     let mut meta = start("meta1", "");
     meta.kill();
@@ -190,8 +201,25 @@ fn dead((from, to): Direction) {
     ));
     let ways = Ways::of(&old);
     ways.planned(&old, &new);
-    let old_key = fs::read_to_string(old.pki_dir().join("master.pem")).unwrap();
-    let old_key = PrivateKey::from_pem(&old_key).unwrap();
+    // The old master's word for the new one, made while its key is there.
+    let address = new.address.to_string();
+    let of_new = new.pki_dir().join("master.pub").display().to_string();
+    let word = handover(&old, &of_new, &["--to", &address]);
+    let late = handover(&old, &of_new, &["--to", &address, "--days", "0"]);
+    let of_old = old.pki_dir().join("master.pub").display().to_string();
+    let foreign = handover(&new, &of_old, &["--to", &address]);
+    // By a job, while there is somebody to give it: a foreign one is refused, the master's own is taken.
+    let taken = |text: &str| old.salt(&["certified", "remaster.order", text])["certified"].clone();
+    let words = taken(&foreign);
+    assert!(
+        words.as_str().unwrap().contains("order-not-signed"),
+        "{words}"
+    );
+    let words = taken(&late);
+    assert!(words.as_str().unwrap().contains("order-expired"), "{words}");
+    assert_eq!(taken(&word)["state"], "staged");
+    wait_end(&certified, "confirmed");
+    on_only(&certified, &new);
     assert!(status(&bystander)["last"].is_null(), "it has a master");
     fs::remove_file(bystander.config_dir().join("remaster.order")).unwrap();
     old.kill();
@@ -204,6 +232,9 @@ fn dead((from, to): Direction) {
     let terms = ["--for", "L@other,sleeper", "--confirm", "12"];
     let text = signer.sign(&new, &terms);
     write(&sleeper, &text);
+    // Killed when the order is recorded and not begun, and when it has ended: it is taken once.
+    sleeper.run_into("order recorded");
+    sleeper.run_into("order's end recorded");
     sleeper.run();
     wait_end(&sleeper, "confirmed");
     on_only(&sleeper, &new);
@@ -232,6 +263,7 @@ fn dead((from, to): Direction) {
     refused(&filed, "order-too-early");
     write(&filed, "no order at all");
     refused(&filed, "order-unreadable");
+    write(&filed, &foreign);
     assert_eq!(
         status(&filed)["last"],
         serde_json::Value::Null,
@@ -244,20 +276,12 @@ fn dead((from, to): Direction) {
     wait_end(&filed, "confirmed");
     on_only(&filed, &new);
 
-    // Signed by the old master's own key.
-    let new_pub = fs::read_to_string(new.pki_dir().join("master.pub")).unwrap();
-    let mut certificate = Handover::new(
-        old_key.public().clone(),
-        PublicKey::from_pem(&new_pub).unwrap(),
-        now() + 600,
-    );
-    certificate.master = Some(new.address.to_string());
-    write(
-        &certified,
-        &certificate.seal(&old_key, &mut OsRandom).unwrap(),
-    );
-    wait_end(&certified, "confirmed");
-    on_only(&certified, &new);
+    // Fetched, long after its master is gone.
+    fs::write(page.path().join("certificate"), &foreign).unwrap();
+    refused(&fetching, "order-not-signed");
+    fs::write(page.path().join("certificate"), &word).unwrap();
+    wait_end(&fetching, "confirmed");
+    on_only(&fetching, &new);
     assert!(status(&bystander)["last"].is_null(), "it was told nothing");
 
     let text = order(&new, "move-url", "L@trusting,wary", 4).seal(&key);
@@ -272,7 +296,21 @@ fn dead((from, to): Direction) {
     );
 
     ways.of_the_bridge(&old, &new);
-    same_master_new_key(&mut new, &sleeper, &filed, &signer);
+    same_master_new_key(&mut new, &mut sleeper, [&certified, &filed], &signer);
+}
+
+/// A master's word for another key, by the bridge on the machine that has the master's own.
+fn handover(master: &Master, new_key: &str, more: &[&str]) -> String {
+    let args = ["-o", "json", "master", "handover", "--new-key", new_key];
+    let made = fleet::bridge(master, &[&args[..], more].concat()).success();
+    made.json()["text"].as_str().unwrap().to_owned()
+}
+
+fn introduce_when_ready(agent: &Agent, new: &Master) {
+    until(60, &format!("{} to be ready", agent.id), || {
+        agent.log().contains("Minion is ready")
+    });
+    introduce(agent, new);
 }
 
 /// A key that the bridge has made, and what it signs with it.
@@ -310,6 +348,8 @@ impl Signer {
 struct Ways {
     sandbox: Sandbox,
     server: String,
+    /// A server that will not be there any more when its order would come.
+    deleted: String,
     signer: Signer,
     filed: Agent,
     published: Agent,
@@ -322,7 +362,8 @@ impl Ways {
         let image = api.get("image", "/images?name=tiny").is(200).body["images"][0]["id"].clone();
         let network =
             api.get("network", "/networks?name=private").is(200).body["networks"][0]["id"].clone();
-        let [server, ..] = ["by-meta", "no-minion", "meta1"].map(|name| {
+        let names = ["by-meta", "bystander", "no-minion", "meta1"];
+        let [server, deleted, ..] = names.map(|name| {
             let wish = json!({"server": {
                 "name": name, "imageRef": image, "flavorRef": "1", "networks": [{"uuid": network}],
             }});
@@ -341,6 +382,7 @@ impl Ways {
             published: start("by-meta", &format!("{}/metadata/{server}", sandbox.url())),
             sandbox,
             server,
+            deleted,
             signer,
         }
     }
@@ -398,10 +440,11 @@ impl Ways {
         let config = new.config_dir().display().to_string();
         let clouds = self.sandbox.clouds();
         let file = self.signer.dir.path().join("order").display().to_string();
-        let remaster = |id: &str, more: &[&str]| {
+        let remaster = |ids: &[&str], more: &[&str]| {
             let args = [
-                &["-y", "-o", "json", "remaster", id, "--to-config", &config][..],
-                &["--order-key", &self.signer.file],
+                &["-y", "-o", "json", "remaster"][..],
+                ids,
+                &["--to-config", &config, "--order-key", &self.signer.file],
                 more,
             ]
             .concat();
@@ -411,7 +454,7 @@ impl Ways {
         };
         // Nothing begins where an order cannot be left.
         let nowhere = Finished::run(&mut remaster(
-            "by-file",
+            &["by-file"],
             &["--via", "metadata", "--os-cloud", "sandbox"],
         ));
         assert_ne!(nowhere.code, 0);
@@ -421,9 +464,9 @@ impl Ways {
         // Whoever is waited for in vain is free again once the operation is given up.
         let elsewhere = format!("{file}.lost");
         let lost = ["--via", "file", "--order-out", &elsewhere, "--wait", "0"];
-        let waits = Finished::run(&mut remaster("by-file", &lost));
+        let waits = Finished::run(&mut remaster(&["by-file"], &lost));
         assert_eq!(waits.code, 1, "{waits:?}");
-        let held = Finished::run(&mut remaster("by-file", &lost));
+        let held = Finished::run(&mut remaster(&["by-file"], &lost));
         assert!(held.stderr.contains("ops end"), "{held:?}");
         let end = ["-y", "-o", "json", "ops", "end", "last"];
         let ended = fleet::bridge(old, &end).success().json();
@@ -454,34 +497,65 @@ impl Ways {
         let shown = fleet::bridge(old, &["-o", "json", "ops", "show", "last"]).success();
         assert_eq!(shown.json()["state"], "done", "{shown:?}");
 
+        // A server that was deleted meanwhile is named, and the others get their orders all the same.
         let metadata = ["--via", "metadata", "--os-cloud", "sandbox"];
-        let published = Finished::run(&mut remaster("by-meta", &metadata));
-        assert_eq!(published.code, 0, "{published:?}");
+        let mut both = remaster(&["by-meta", "bystander"], &metadata);
+        let begun = Finished::run(both.env("MASTER_BRIDGE_FAULT", "plan.written"));
+        assert_eq!(begun.code, -9, "{begun:?}");
+        let api = self.sandbox.login("demo");
+        api.delete("compute", &format!("/servers/{}", self.deleted));
+        until(30, "the server to be gone", || {
+            api.get("compute", &format!("/servers/{}", self.deleted))
+                .status
+                == 404
+        });
+        let mut resume = fleet::command(old, &["-y", "-o", "json", "ops", "resume", "last"]);
+        resume.env("OS_CLIENT_CONFIG_FILE", &clouds);
+        let published = Finished::run(&mut resume);
+        assert_eq!(published.code, 1, "{published:?}");
+        let told = published.json();
+        assert_eq!(fleet::result(&told, "by-meta")["result"], "moved", "{told}");
+        assert_eq!(
+            fleet::result(&told, "bystander")["reason"],
+            "no-server",
+            "{told}"
+        );
+        assert!(
+            published.stderr.contains("bystander can get no order"),
+            "{published:?}"
+        );
         for agent in [&self.filed, &self.published] {
             on_only(agent, new);
             assert_eq!(status(agent)["last"]["outcome"], "confirmed");
             assert!(answers(new, &agent.id));
         }
         self.truth(old, new, &clouds);
-        let api = self.sandbox.login("demo");
         let server = api.get("compute", &format!("/servers/{}", self.server));
         let left = &server.is(200).body["server"]["metadata"];
         assert_eq!(*left, json!({}), "the order is taken back");
     }
 }
 
-/// The new master comes back with another key: one agent has a signed order for it, the other has nothing and
-/// says so until its operator speaks.
-fn same_master_new_key(master: &mut Master, ordered: &Agent, alone: &Agent, signer: &Signer) {
+/// The new master comes back with another key: one agent has a signed order for it, one the master's own word, the
+/// third has nothing and says so until its operator speaks.
+fn same_master_new_key(
+    master: &mut Master,
+    ordered: &mut Agent,
+    [certified, alone]: [&Agent; 2],
+    signer: &Signer,
+) {
     let tried = |log: &str| {
         let try_ = format!("Authentication request from {}", alone.id);
         log.matches(&try_).count()
     };
     let tries_before = tried(&master.process().log());
-    master.kill();
     let before = master.finger();
     let made = PrivateKey::generate(2048, &mut OsRandom).unwrap();
     let pem = made.to_pem().unwrap();
+    let next = signer.dir.path().join("next.pub");
+    fs::write(&next, made.public().file_pem()).unwrap();
+    let word = handover(master, &next.display().to_string(), &[]);
+    master.kill();
     // 3008 keeps the pair under the master's id and links to it.
     let real = |name: &str| fs::canonicalize(master.pki_dir().join(name)).unwrap();
     replace(&real("master.pem"), &pem);
@@ -491,7 +565,7 @@ fn same_master_new_key(master: &mut Master, ordered: &Agent, alone: &Agent, sign
     let after = master.finger();
     assert_ne!(before, after);
 
-    for agent in [ordered, alone] {
+    for agent in [&*ordered, certified, alone] {
         until(90, &format!("{} to see another key", agent.id), || {
             let status = agent.status();
             let state = &status["masters"][0];
@@ -503,10 +577,25 @@ fn same_master_new_key(master: &mut Master, ordered: &Agent, alone: &Agent, sign
     }
     let terms = ["--rekey", "--for", &ordered.id];
     write(ordered, &signer.sign(master, &terms));
+    // Killed between any two of what it writes down.
+    ordered.kill();
+    for point in [
+        "successor permitted",
+        "successor recorded",
+        "master's key stored",
+    ] {
+        ordered.run_into(point);
+    }
+    ordered.run();
     until(90, "the new key to be taken", || {
         answers(master, &ordered.id)
     });
     on_only(ordered, master);
+    write(certified, &word);
+    until(90, "the certified key to be taken", || {
+        answers(master, &certified.id)
+    });
+    on_only(certified, master);
     // Without certificate or order it stays, until somebody on the machine says so: patiently, and aloud.
     let tries = tried(&master.process().log()) - tries_before;
     let most = 2 + begun.elapsed().as_secs() / 10;
