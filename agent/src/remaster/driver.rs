@@ -130,7 +130,7 @@ impl<E: Effects> Driver<E> {
                     .effects
                     .previous(&order)
                     .map_err(|e| e.to_string())
-                    .and_then(|previous| self.answer(Event::Ordered(order, previous)));
+                    .and_then(|previous| self.answer(Event::Ordered(order, previous.into())));
                 drop(answer.send(result));
             }
             Request::Check(look, answer) => self.effects.check(look, answer),

@@ -8,7 +8,7 @@ use super::state::{Cause, Previous};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// An operator ordered a move.
-    Ordered(Order, Previous),
+    Ordered(Order, Box<Previous>),
     /// The effects of the present state are done.
     Done,
     /// One of them failed; those behind it were not begun.

@@ -168,13 +168,12 @@ impl Machine {
 mod tests {
     use salt_wire::order::Order;
 
-    use super::super::state::Previous;
     use super::*;
 
     fn ordered() -> Event {
         let fields = salt_wire::map! {"master" => "new", "finger" => "ab".repeat(32)};
         let order = Order::from_map(&fields, 1000, "o1").unwrap();
-        Event::Ordered(order, Previous::default())
+        Event::Ordered(order, Box::default())
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub fn step(state: State, event: Event, now: Millis) -> Step {
             Event::Ordered(order, previous) => {
                 let journey = Journey {
                     order,
-                    previous,
+                    previous: *previous,
                     marks: Vec::new(),
                     restarts: 0,
                     trouble: None,

@@ -34,15 +34,15 @@ fn order(confirm: u64) -> Order {
     }
 }
 
-fn previous() -> Previous {
-    Previous {
+fn previous() -> Box<Previous> {
+    Box::new(Previous {
         master: "old".into(),
         files: vec![SavedFile {
             path: "conf".into(),
             text: None,
         }],
         ..Previous::default()
-    }
+    })
 }
 
 fn cause() -> Cause {
@@ -52,7 +52,7 @@ fn cause() -> Cause {
 fn journey() -> Journey {
     Journey {
         order: order(300),
-        previous: previous(),
+        previous: *previous(),
         marks: Vec::new(),
         restarts: 0,
         trouble: None,
