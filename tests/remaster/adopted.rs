@@ -10,7 +10,10 @@ use crate::pair::{Pair, answers};
 
 pub(crate) fn adopt_and_a_move_one_after_the_other(pair: &Pair) {
     let id = "heir";
-    let mut minion = Minion::prepare(pair.old.release, id, &pair.old.address.to_string(), "");
+    // No salt-minion is newer than its master.
+    let releases = [pair.old.release, pair.new.release];
+    let older = releases.into_iter().min_by_key(|r| r.version()).unwrap();
+    let mut minion = Minion::prepare(older, id, &pair.old.address.to_string(), "");
     minion.start();
     until(120, "salt-minion to answer", || answers(&pair.old, id));
     minion.process().stop(150);
