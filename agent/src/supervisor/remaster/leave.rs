@@ -20,15 +20,15 @@ const OVERLAP: Duration = Duration::from_secs(3);
 /// Jobs of a master that was left may end this long after it, and are still answered to it.
 const LINGER: Duration = Duration::from_mins(10);
 /// A master for which returns of an earlier run wait may take so long to take them.
-const HAND_IN: Duration = Duration::from_mins(1);
+const HAND_IN: Duration = Duration::from_secs(30);
 /// How often it is looked whether there are any.
 const HAND_IN_LOOK: Duration = Duration::from_secs(1);
 /// After that, and when the master is gone, their returns go to the new one: for this long.
 const LATE_JOBS: Duration = Duration::from_hours(24);
 
 impl Mover {
-    /// Closes the sessions that the configuration does not name: at once those that are not ready, the others
-    /// in a moment, and when their jobs are answered.
+    /// Closes the sessions that the configuration does not name: in a moment, and when their jobs are answered; at
+    /// once those that are not there and are owed nothing.
     pub(super) fn release(&self) {
         let keep = self.crew.wanted();
         let leaving: Vec<(String, Link)> = self
@@ -39,11 +39,21 @@ impl Mover {
             .filter(|(name, _)| !keep.contains(name))
             .collect();
         for (name, link) in leaving {
+            let (daemon, crew) = (self.daemon.clone(), self.crew.clone());
             if is_ready(&link) {
-                tokio::spawn(linger(self.daemon.clone(), self.crew.clone(), name, link));
+                tokio::spawn(linger(daemon, crew, name, link));
+            } else if bound(&daemon, &name) {
+                // We may have been started a moment ago: it may be there in another one.
+                tokio::spawn(async move {
+                    let begun = Instant::now();
+                    while !is_ready(&link) && begun.elapsed() < HAND_IN {
+                        sleep(LOOK).await;
+                    }
+                    linger(daemon, crew, name, link).await;
+                });
             } else {
-                self.crew.dismiss(&name);
-                tokio::spawn(rehome(self.daemon.clone(), self.crew.clone(), name));
+                // What comes in for it after all is handed in.
+                crew.dismiss(&name);
             }
         }
     }
