@@ -50,6 +50,15 @@ pub fn split(
     Ok((positional, keywords))
 }
 
+/// Keyword arguments without what the publication or the state engine added (`clean_kwargs`).
+pub fn clean(kwargs: &Map) -> Map {
+    kwargs
+        .iter()
+        .filter(|(key, _)| !key.as_str().is_some_and(|k| k.starts_with("__")))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect()
+}
+
 /// The two halves of `name=value`: a name starts with a letter or underscore and goes on with word
 /// characters, dots and dashes; `==` is no assignment, and the value stays on one line.
 pub fn name_and_value(text: &str) -> Option<(&str, &str)> {

@@ -162,9 +162,11 @@ pub fn rule(given: &Map) -> Result<String, String> {
     Ok(rule.join(" "))
 }
 
-/// The file in which the rules survive a restart, by the family of the system.
-pub fn saved_file(os_family: &str, os: &str, ipv6: bool) -> Option<&'static str> {
-    Some(match (os_family, os, ipv6) {
+/// The file in which the rules survive a restart on a system of these grains.
+pub fn saved_file(grains: &Map, ipv6: bool) -> Result<&'static str, String> {
+    let grain = |key: &str| grains.get(key).map(python::text).unwrap_or_default();
+    let (family, os) = (grain("os_family"), grain("os"));
+    Ok(match (family.as_str(), os.as_str(), ipv6) {
         ("RedHat", _, false) => "/etc/sysconfig/iptables",
         ("RedHat", _, true) => "/etc/sysconfig/ip6tables",
         ("Arch" | "Void", _, false) => "/etc/iptables/iptables.rules",
@@ -176,7 +178,11 @@ pub fn saved_file(os_family: &str, os: &str, ipv6: bool) -> Option<&'static str>
         ("Suse", ..) => "/etc/sysconfig/scripts/SuSEfirewall2-custom",
         (_, "Alpine", false) => "/etc/iptables/rules-save",
         (_, "Alpine", true) => "/etc/iptables/rules6-save",
-        _ => return None,
+        _ => {
+            return Err(format!(
+                "Saving iptables to file is not supported on {os}. Please file an issue with SaltStack"
+            ));
+        }
     })
 }
 

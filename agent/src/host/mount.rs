@@ -65,8 +65,8 @@ pub fn active() -> Result<IndexMap<String, Active>> {
     Ok(all)
 }
 
-/// All that is mounted, by its place: device, kind of file system, options. As `/proc/self/mounts` has it.
-pub fn mounts() -> Result<IndexMap<String, [String; 3]>> {
+/// The lines of `/proc/self/mounts`, those below others too: place, and device, kind of file system, options.
+pub fn mount_lines() -> Result<Vec<(String, [String; 3])>> {
     let path = "/proc/self/mounts";
     let text = fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
     let line = |line: &str| {
@@ -75,6 +75,11 @@ pub fn mounts() -> Result<IndexMap<String, [String; 3]>> {
         Some((words.next()?, [device, words.next()?, words.next()?]))
     };
     Ok(text.lines().filter_map(line).collect())
+}
+
+/// All that is mounted, by its place.
+pub fn mounts() -> Result<IndexMap<String, [String; 3]>> {
+    Ok(mount_lines()?.into_iter().collect())
 }
 
 /// Where the file system of a path is mounted.

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256, Sha512};
 
 /// What crypt(3) makes of a password: `sha512` or `sha256`; of any other algorithm nothing. `salt` may begin with
 /// `rounds=N$`.
-pub fn hash(password: &str, salt: &str, algorithm: &str) -> Option<String> {
+fn hash(password: &str, salt: &str, algorithm: &str) -> Option<String> {
     let number = match algorithm {
         "sha512" => '6',
         "sha256" => '5',
@@ -33,15 +33,27 @@ pub fn hash(password: &str, salt: &str, algorithm: &str) -> Option<String> {
 }
 
 /// A salt as crypt(3) makes one: sixteen letters of the kernel's choice.
-pub fn salt() -> io::Result<String> {
+fn salt() -> io::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|e| io::Error::other(e.to_string()))?;
     let letter = |byte: u8| char::from(LETTERS[usize::from(byte & 63)]);
     Ok(bytes.map(letter).iter().collect())
 }
 
+/// What is shown in place of one.
+pub const HIDDEN: &str = "XXX-REDACTED-XXX";
+
+/// The hash of a password with this salt, or a new one; the error names what is supported.
+pub fn hash_of(password: &str, own: Option<String>, algorithm: &str) -> Result<String, String> {
+    let salt = match own {
+        Some(own) => own,
+        None => salt().map_err(|e| e.to_string())?,
+    };
+    hash(password, &salt, algorithm).ok_or_else(|| unknown(algorithm))
+}
+
 /// What there is to say of an algorithm that is not one of ours.
-pub fn unknown(algorithm: &str) -> String {
+fn unknown(algorithm: &str) -> String {
     format!(
         "Cannot hash using '{algorithm}' hash algorithm. Natively supported algorithms are: ['sha512', 'sha256']."
     )

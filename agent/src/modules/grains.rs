@@ -123,11 +123,6 @@ pub const FUNCTIONS: &[Function] = &[
     ),
 ];
 
-/// The grains as one value, to be walked through.
-fn all(ctx: &Context) -> Value {
-    Value::Map((*ctx.facts.grains()).clone())
-}
-
 fn delimiter(args: &Args) -> Result<String> {
     match args.get("delimiter") {
         Value::Null => Ok(":".to_owned()),
@@ -445,5 +440,5 @@ fn into_list(mut list: Vec<Value>, key: &str, value: &Value) -> Vec<Value> {
 }
 
 fn filter_by(ctx: &Context, args: &Args) -> Result {
-    pillar::choose(&all(ctx), &args.text("grain")?, args)
+    pillar::choose(&ctx.facts.grains(), &args.text("grain")?, args)
 }

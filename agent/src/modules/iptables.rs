@@ -193,15 +193,8 @@ fn needed(args: &Args) -> &'static str {
 }
 
 fn saved_file(ctx: &Context, args: &Args) -> Result<&'static str> {
-    let grains = ctx.facts.grains();
-    let grain = |key: &str| grains.get(key).map(python::text).unwrap_or_default();
     let ipv6 = args.text("family")? == "ipv6";
-    iptables::saved_file(&grain("os_family"), &grain("os"), ipv6).ok_or_else(|| {
-        Error::execution(format!(
-            "Saving iptables to file is not supported on {}. Please file an issue with SaltStack",
-            grain("os")
-        ))
-    })
+    iptables::saved_file(&ctx.facts.grains(), ipv6).map_err(Error::Execution)
 }
 
 fn saved(ctx: &Context, args: &Args) -> Result<String> {

@@ -67,9 +67,10 @@ pub mod timezone;
 pub mod user;
 pub mod virtualenv;
 
-use salt_wire::{Map, Value};
+use salt_wire::Value;
 
 use crate::config::Settings;
+pub(crate) use crate::context::arguments::clean;
 use crate::context::{Args, Context, Error, Result, python};
 
 /// One execution function.
@@ -227,15 +228,6 @@ fn file_of(module: &str) -> &str {
         .iter()
         .find(|(m, _)| *m == module)
         .map_or(module, |(_, file)| file)
-}
-
-/// Keyword arguments without what the publication added (`clean_kwargs`).
-pub(crate) fn clean(kwargs: &Map) -> Map {
-    kwargs
-        .iter()
-        .filter(|(key, _)| !key.as_str().is_some_and(|k| k.starts_with("__")))
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .collect()
 }
 
 /// What Python's `int()` makes of a value.

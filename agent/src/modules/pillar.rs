@@ -10,7 +10,7 @@ use salt_wire::{Map, Value};
 use super::{Function, row};
 use crate::context::{Args, Context, Error, Result, merge, python};
 use crate::fnmatch::fnmatch;
-use crate::targeting::{traverse, traverse_map};
+use crate::targeting::traverse_map;
 
 const FRESH: &str =
     "*args, pillar=None, pillar_enc=None, pillarenv=None, saltenv=None, unmask=None";
@@ -343,12 +343,11 @@ fn unfit(message: &str) -> Error {
 }
 
 fn filter_by(ctx: &Context, args: &Args) -> Result {
-    let pillar = Value::Map(ctx.facts.pillar().as_ref().clone());
-    choose(&pillar, &args.text("pillar")?, args)
+    choose(&ctx.facts.pillar(), &args.text("pillar")?, args)
 }
 
 /// Chooses an entry of `lookup_dict` by the value at `path`; also the work of `grains.filter_by`.
-pub(super) fn choose(facts: &Value, path: &str, args: &Args) -> Result {
+pub(super) fn choose(facts: &Map, path: &str, args: &Args) -> Result {
     let Value::Map(table) = args.get("lookup_dict") else {
         let kind = crate::context::signature::kind(args.get("lookup_dict"));
         return Err(Error::Exception {
@@ -363,7 +362,7 @@ pub(super) fn choose(facts: &Value, path: &str, args: &Args) -> Result {
             .find(|(key, _)| fnmatch(&wanted, &python::text(key)))
             .map(|(_, value)| value.clone())
     };
-    let chosen = match traverse(facts, path, ":") {
+    let chosen = match traverse_map(facts, path, ":") {
         Some(Value::List(several)) => several.iter().find_map(entry),
         Some(one) => entry(one),
         None => None,

@@ -262,13 +262,7 @@ fn show(ctx: &Context, args: &Args) -> Result {
 
 fn upgrade(ctx: &Context, args: &Args) -> Result {
     refresh(ctx, args)?;
-    let extra = |key: &str| args.extra.get(key).is_some_and(Value::is_truthy);
-    let how = Install {
-        force_conf_new: extra("force_conf_new"),
-        skip_verify: extra("skip_verify"),
-        download_only: extra("download_only") || extra("downloadonly"),
-        ..Install::default()
-    };
+    let how = Install::upgrade(|key| args.extra.get(key).is_some_and(Value::is_truthy));
     let changes = apt(ctx)
         .upgrade(args.flag("dist_upgrade"), &how)
         .map_err(|e| Error::Execution(e.text("upgrading")))?;

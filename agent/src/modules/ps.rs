@@ -9,6 +9,7 @@ use salt_wire::{Map, Value, map};
 
 use super::{Function, python_int, row};
 use crate::context::{Args, Context, Error, Result, python};
+use crate::host::mount;
 use crate::host::procfs::{self, Task};
 
 /// The rows of `ps`.
@@ -288,59 +289,57 @@ fn pause(ctx: &Context, args: &Args) -> Result<()> {
 }
 
 fn disk_io(_: &Context, args: &Args) -> Result {
-    let shown = |n: [u64; 9]| {
-        let names = [
-            "read_count",
-            "write_count",
-            "read_bytes",
-            "write_bytes",
-            "read_time",
-            "write_time",
-            "read_merged_count",
-            "write_merged_count",
-            "busy_time",
-        ];
-        Value::Map(pairs(names.into_iter().zip(n)))
-    };
-    let disks = procfs::disks();
-    if let Some(device) = args.opt_text("device")?.filter(|d| !d.is_empty()) {
-        let found = disks.into_iter().find(|(name, ..)| *name == device);
-        return Ok(found.map_or(Value::Bool(false), |(.., n)| shown(n)));
-    }
-    let mut sum = [0; 9];
-    for (.., numbers) in disks.into_iter().filter(|(name, whole, _)| {
+    let names = [
+        "read_count",
+        "write_count",
+        "read_bytes",
+        "write_bytes",
+        "read_time",
+        "write_time",
+        "read_merged_count",
+        "write_merged_count",
+        "busy_time",
+    ];
+    let all = procfs::disks().into_iter().map(|(name, whole, numbers)| {
         // Loop devices and RAM disks are others' files.
-        *whole && !name.starts_with("loop") && !name.starts_with("ram")
-    }) {
+        let counts = whole && !name.starts_with("loop") && !name.starts_with("ram");
+        (name, counts, numbers)
+    });
+    Ok(counters(names, all.collect(), args.opt_text("device")?))
+}
+
+/// The counters of one device, or the sums of those that count.
+fn counters<const N: usize>(
+    names: [&'static str; N],
+    all: Vec<(String, bool, [u64; N])>,
+    one: Option<String>,
+) -> Value {
+    let shown = |numbers: [u64; N]| Value::Map(pairs(names.into_iter().zip(numbers)));
+    if let Some(device) = one.filter(|d| !d.is_empty()) {
+        let found = all.into_iter().find(|(name, ..)| *name == device);
+        return found.map_or(Value::Bool(false), |(.., n)| shown(n));
+    }
+    let mut sum = [0; N];
+    for (_, _, numbers) in all.into_iter().filter(|(_, counts, _)| *counts) {
         sum.iter_mut().zip(numbers).for_each(|(a, b)| *a += b);
     }
-    Ok(shown(sum))
+    shown(sum)
 }
 
 fn network_io(_: &Context, args: &Args) -> Result {
-    let shown = |n: [u64; 8]| {
-        let names = [
-            "bytes_sent",
-            "bytes_recv",
-            "packets_sent",
-            "packets_recv",
-            "errin",
-            "errout",
-            "dropin",
-            "dropout",
-        ];
-        Value::Map(pairs(names.into_iter().zip(n)))
-    };
-    let all = procfs::traffic();
-    if let Some(interface) = args.opt_text("interface")?.filter(|d| !d.is_empty()) {
-        let found = all.into_iter().find(|(name, _)| *name == interface);
-        return Ok(found.map_or(Value::Bool(false), |(_, n)| shown(n)));
-    }
-    let mut sum = [0; 8];
-    for (_, numbers) in all {
-        sum.iter_mut().zip(numbers).for_each(|(a, b)| *a += b);
-    }
-    Ok(shown(sum))
+    let names = [
+        "bytes_sent",
+        "bytes_recv",
+        "packets_sent",
+        "packets_recv",
+        "errin",
+        "errout",
+        "dropin",
+        "dropout",
+    ];
+    let all = procfs::traffic().into_iter();
+    let all = all.map(|(name, numbers)| (name, true, numbers)).collect();
+    Ok(counters(names, all, args.opt_text("interface")?))
 }
 
 /// File systems that the kernel knows to lie on a device.
@@ -354,14 +353,9 @@ fn on_devices() -> Vec<String> {
 
 fn partitions(args: &Args) -> Result<Vec<Map>> {
     let (all, kinds) = (args.flag("all"), on_devices());
-    let text = std::fs::read_to_string("/proc/self/mounts")
-        .map_err(|e| Error::execution(format!("/proc/self/mounts: {e}")))?;
     let mut list = Vec::new();
-    for line in text.lines() {
-        let mut words = line.split_whitespace();
-        let mut word = || words.next().unwrap_or_default();
-        let (device, place, kind, options) = (word(), word(), word(), word());
-        if all || !device.is_empty() && device != "none" && kinds.iter().any(|k| k == kind) {
+    for (place, [device, kind, options]) in mount::mount_lines().map_err(Error::Execution)? {
+        if all || device != "none" && kinds.contains(&kind) {
             list.push(map! {
                 "device" => device, "mountpoint" => place.replace("\\040", " "), "fstype" => kind,
                 "opts" => options,

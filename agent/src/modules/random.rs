@@ -7,7 +7,7 @@ use salt_wire::Value;
 
 use super::{Function, python_int, row};
 use crate::context::{Args, Context, Error, Result};
-use crate::host::{digest, password};
+use crate::host::digest;
 
 /// The rows of `random`.
 pub const FUNCTIONS: &[Function] = &[
@@ -52,7 +52,7 @@ pub const FUNCTIONS: &[Function] = &[
     row!(
         "random.shadow_hash",
         "crypt_salt=None, password=None, algorithm='sha512'",
-        shadow_hash,
+        super::shadow::gen_password,
         "Return a password's hash as /etc/shadow takes it: sha512 or sha256.",
         "salt '*' random.shadow_hash 'My5alT' 'MyP@asswd' sha512"
     ),
@@ -253,16 +253,4 @@ fn str_encode(_: &Context, args: &Args) -> Result {
         return Err(Error::invocation("Value must be an encode-able string"));
     }
     Ok(STANDARD.encode(bytes).into())
-}
-
-fn shadow_hash(_: &Context, args: &Args) -> Result {
-    let algorithm = args.text("algorithm")?;
-    let password = args.opt_text("password")?.unwrap_or_default();
-    let salt = match args.opt_text("crypt_salt")? {
-        Some(salt) => salt,
-        None => password::salt().map_err(|e| Error::execution(e.to_string()))?,
-    };
-    password::hash(&password, &salt, &algorithm)
-        .map(Value::from)
-        .ok_or_else(|| Error::invocation(password::unknown(&algorithm)))
 }

@@ -169,13 +169,10 @@ fn set_password(ctx: &Context, args: &Args) -> Result {
     Ok(done.map_err(Error::Execution)?.into())
 }
 
-fn gen_password(_: &Context, args: &Args) -> Result {
+/// Also the work of `random.shadow_hash`.
+pub(super) fn gen_password(_: &Context, args: &Args) -> Result {
+    let password = args.opt_text("password")?.unwrap_or_default();
     let algorithm = args.text("algorithm")?;
-    let salt = match args.opt_text("crypt_salt")? {
-        Some(salt) => salt,
-        None => password::salt().map_err(|e| Error::execution(e.to_string()))?,
-    };
-    password::hash(&args.text("password")?, &salt, &algorithm)
-        .map(Value::from)
-        .ok_or_else(|| Error::invocation(password::unknown(&algorithm)))
+    let hash = password::hash_of(&password, args.opt_text("crypt_salt")?, &algorithm);
+    Ok(hash.map_err(Error::Invocation)?.into())
 }

@@ -265,19 +265,25 @@ fn options_absent(_: &Context, run: &Run<'_>) -> Done {
     Ok(outcome(changes))
 }
 
+/// What would become of sections that are to be there, or not.
+fn foretold(sections: &[String], now: &Map, wanted: bool) -> Outcome {
+    let mut report = Report::default();
+    for name in sections {
+        match (now.contains_key(name.as_str()), wanted) {
+            (true, true) => report.same(&format!("Section unchanged {name}.")),
+            (false, true) => report.change(&format!("Created new section {name}.")),
+            (true, false) => report.change(&format!("Deleted section {name}.")),
+            (false, false) => report.same(&format!("Section {name} does not exist.")),
+        }
+    }
+    report.finish("No changes detected.")
+}
+
 fn sections_present(_: &Context, run: &Run<'_>) -> Done {
     let mut file = open(run)?;
     let wanted = names(run.args.get("sections"));
     if run.test {
-        let (now, mut report) = (file.settings(), Report::default());
-        for name in wanted {
-            if now.contains_key(name.as_str()) {
-                report.same(&format!("Section unchanged {name}."));
-            } else {
-                report.change(&format!("Created new section {name}."));
-            }
-        }
-        return Ok(report.finish("No changes detected."));
+        return Ok(foretold(&wanted, &file.settings(), true));
     }
     let wanted = wanted.into_iter().map(|n| (n.into(), Map::new().into()));
     let changes = file.update(&wanted.collect());
@@ -289,15 +295,7 @@ fn sections_absent(_: &Context, run: &Run<'_>) -> Done {
     let mut file = open(run)?;
     let unwanted = names(run.args.get("sections"));
     if run.test {
-        let (now, mut report) = (file.settings(), Report::default());
-        for name in unwanted {
-            if now.contains_key(name.as_str()) {
-                report.change(&format!("Deleted section {name}."));
-            } else {
-                report.same(&format!("Section {name} does not exist."));
-            }
-        }
-        return Ok(report.finish("No changes detected."));
+        return Ok(foretold(&unwanted, &file.settings(), false));
     }
     let (mut changes, mut touched) = (Map::new(), false);
     for name in unwanted {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use salt_wire::{Map, Value, map};
 
 use super::{Outcome, Run, State};
+use crate::context::arguments::clean;
 use crate::context::{Context, Error, python};
 use crate::host::iptables::{self, Iptables};
 
@@ -114,16 +115,9 @@ impl<'a> Filter<'a> {
                 Ok(Some(PathBuf::from(python::text(save))))
             }
             Some(save) if save.is_truthy() => {
-                let grains = self.ctx.facts.grains();
-                let grain = |key: &str| grains.get(key).map(python::text).unwrap_or_default();
                 let ipv6 = self.family == "ipv6";
-                let file = iptables::saved_file(&grain("os_family"), &grain("os"), ipv6);
-                file.map(|f| Some(PathBuf::from(f))).ok_or_else(|| {
-                    told(format!(
-                        "Saving iptables to file is not supported on {}. Please file an issue with SaltStack",
-                        grain("os")
-                    ))
-                })
+                let file = iptables::saved_file(&self.ctx.facts.grains(), ipv6).map_err(told)?;
+                Ok(Some(PathBuf::from(file)))
             }
             _ => Ok(None),
         }
@@ -166,9 +160,7 @@ struct Rule<'a> {
 impl<'a> Rule<'a> {
     fn of(ctx: &'a Context, run: &'a Run<'a>, letter: &'static str) -> Result<Self, Error> {
         let filter = Filter::of(ctx, run)?;
-        let own = |key: &Value| !key.as_str().is_some_and(|k| k.starts_with("__"));
-        let mut given = run.args.extra.clone();
-        given.retain(|key, _| own(key));
+        let mut given = clean(&run.args.extra);
         let place = given.shift_remove("position");
         let built = iptables::rule(&given);
         let chain = python::text(filter.needed("chain")?);

@@ -43,6 +43,7 @@ pub mod virtualenv;
 
 use salt_wire::{Map, Value};
 
+use crate::context::arguments::clean;
 use crate::context::{Args, Context, Error, python};
 use crate::fileclient::FileClient;
 
@@ -183,8 +184,8 @@ pub fn find(name: &str) -> Option<&'static State> {
 
 /// Keyword arguments that the function has no name for, as Salt lists them.
 fn strange(args: &Args) -> Vec<String> {
-    let given = args.extra.iter();
-    let own = given.filter(|(key, _)| !key.as_str().is_some_and(|k| k.starts_with("__")));
-    own.map(|(k, v)| format!("{}={}", python::text(k), python::text(v)))
+    clean(&args.extra)
+        .iter()
+        .map(|(k, v)| format!("{}={}", python::text(k), python::text(v)))
         .collect()
 }

@@ -60,12 +60,7 @@ fn uptodate(ctx: &Context, run: &Run<'_>) -> Result<Outcome, Error> {
     if refresh {
         apt.update().map_err(plain)?;
     }
-    let how = Install {
-        force_conf_new: flag("force_conf_new"),
-        skip_verify: flag("skip_verify"),
-        download_only: flag("download_only") || flag("downloadonly"),
-        ..Install::default()
-    };
+    let how = Install::upgrade(flag);
     // Salt lists what a full upgrade would do, and does a plain one unless it is told otherwise.
     let changes = match apt.upgrade(flag("dist_upgrade"), &how) {
         Ok(changes) => pkg::report(&changes),

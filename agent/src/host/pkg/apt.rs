@@ -130,6 +130,18 @@ pub struct Install {
     pub reinstall: bool,
 }
 
+impl Install {
+    /// Of everything: the arguments of an upgrade that are set.
+    pub fn upgrade(asked: impl Fn(&str) -> bool) -> Self {
+        Self {
+            force_conf_new: asked("force_conf_new"),
+            skip_verify: asked("skip_verify"),
+            download_only: asked("download_only") || asked("downloadonly"),
+            ..Self::default()
+        }
+    }
+}
+
 /// How packages are taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {

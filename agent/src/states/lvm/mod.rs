@@ -10,6 +10,7 @@ use change::{
 };
 
 use super::{Outcome, Run, State};
+use crate::context::arguments::clean;
 use crate::context::{Args, Context, Error, python};
 use crate::host::lvm::{self, Kind, Shown, value};
 
@@ -64,9 +65,7 @@ type Done = Result<Outcome, Error>;
 
 /// Arguments as one of the functions of `change` takes them.
 fn arguments(named: Map, extra: &Map) -> Args {
-    let own = |key: &Value| !key.as_str().is_some_and(|k| k.starts_with("__"));
-    let mut extra = extra.clone();
-    extra.retain(|key, _| own(key));
+    let mut extra = clean(extra);
     // What a function has a name for is one of its arguments, however the state took it.
     let mut all = named;
     for key in ["force", "override"] {

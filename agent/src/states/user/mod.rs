@@ -9,8 +9,8 @@ use salt_wire::{Map, Value, map};
 use super::{Outcome, Run, State};
 use crate::context::{Context, Error, python};
 use crate::host::fs::make_dirs;
-use crate::host::perms;
 use crate::host::user::{self, Account};
+use crate::host::{password, perms};
 
 /// The rows of `user`.
 pub const STATES: &[State] = &[
@@ -232,7 +232,7 @@ fn update(ctx: &Context, wanted: &Wanted<'_>, now: &Account, pending: &[String])
         let mut comment = "The following user attributes are set to be changed:\n".to_owned();
         for (key, value) in &changes {
             let value = if key.as_str() == Some("passwd") {
-                "XXX-REDACTED-XXX".to_owned()
+                password::HIDDEN.to_owned()
             } else {
                 python::text(value)
             };
@@ -258,7 +258,7 @@ fn update(ctx: &Context, wanted: &Wanted<'_>, now: &Account, pending: &[String])
     entry.report(before_entry.as_ref(), &mut changed);
     let mut left = wanted.changes(&after, &entry).unwrap_or_default();
     if let Some(hash) = left.get_mut("passwd") {
-        *hash = "XXX-REDACTED-XXX".into();
+        *hash = password::HIDDEN.into();
     }
     let mut out = Outcome::changed(changed, format!("Updated user {name}"));
     if out.changes.is_empty() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use salt_wire::{Map, Value};
 
 use crate::context::{Context, Error, python};
-use crate::host::password;
+use crate::host::password::{self, HIDDEN};
 use crate::host::shadow::{self, Entry, FIELDS, Field};
 use crate::states::{Outcome, Run};
 
@@ -18,8 +18,6 @@ const DAYS: [(&str, Field); 6] = [
     ("warndays", Field::Warn),
     ("expire", Field::Expire),
 ];
-
-const HIDDEN: &str = "XXX-REDACTED-XXX";
 
 /// What is wanted of an account's entry.
 pub(super) struct Wanted<'a> {
@@ -49,14 +47,11 @@ fn hashed(password: &str, name: &str) -> Result<String, Error> {
                 "5" => "sha256",
                 _ => "sha512",
             };
-            password::hash(password, salt, algorithm).ok_or(algorithm)
+            password::hash_of(password, Some((*salt).to_owned()), algorithm)
         }
-        _ => {
-            let salt = password::salt().map_err(|e| Error::execution(e.to_string()))?;
-            password::hash(password, &salt, "sha512").ok_or("sha512")
-        }
+        _ => password::hash_of(password, None, "sha512"),
     };
-    made.map_err(|algorithm| Error::invocation(password::unknown(algorithm)))
+    made.map_err(Error::Invocation)
 }
 
 impl<'a> Wanted<'a> {
