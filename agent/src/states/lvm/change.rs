@@ -36,12 +36,19 @@ fn words(parts: &[&str]) -> Vec<String> {
 
 /// Options of a program that the caller may name, with their values.
 fn options(given: &Map, valid: &[&str], bare: &[&str]) -> Vec<String> {
+    let mut set = given.clone();
+    set.retain(|_, value| value.is_truthy());
+    named_options(&set, valid, bare)
+}
+
+/// The same, and those that are set to nothing or to false, too.
+fn named_options(given: &Map, valid: &[&str], bare: &[&str]) -> Vec<String> {
     let mut argv = Vec::new();
     for (key, value) in given {
         let key = python::text(key);
         if bare.contains(&key.as_str()) {
             argv.push(format!("--{key}"));
-        } else if valid.contains(&key.as_str()) && value.is_truthy() {
+        } else if valid.contains(&key.as_str()) {
             argv.extend([format!("--{key}"), python::text(value)]);
         }
     }
@@ -247,7 +254,8 @@ pub fn lvcreate(ctx: &Context, args: &Args) -> Answer {
         "zero",
     ];
     let bare = ["nosync", "noudevsync", "ignoremonitoring", "thin"];
-    argv.extend(options(&args.extra, &valid, &bare));
+    // As in Salt: only here a name is enough.
+    argv.extend(named_options(&args.extra, &valid, &bare));
     argv.push(forced(args));
     let said = carry_out(ctx, &argv)?;
     let more = told(
@@ -294,4 +302,21 @@ pub fn remove(ctx: &Context, args: &Args, argv: &[&str], done: String) -> Answer
     argv.push(forced(args));
     let said = carry_out(ctx, &argv)?;
     Ok(said.map_or_else(|e| e.trim().to_owned(), |()| done).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_enough_for_a_logical_volume_alone() {
+        let given =
+            salt_wire::map! { "zero" => false, "nosync" => false, "type" => "raid1", "other" => 1 };
+        let (valid, bare) = (["zero", "type"], ["nosync"]);
+        assert_eq!(options(&given, &valid, &bare), ["--type", "raid1"]);
+        assert_eq!(
+            named_options(&given, &valid, &bare),
+            ["--zero", "False", "--nosync", "--type", "raid1"]
+        );
+    }
 }
