@@ -11,6 +11,7 @@ pub mod cancel;
 pub mod charset;
 pub mod clock;
 pub mod crash;
+pub mod configparser;
 pub mod cron;
 pub mod debconf;
 pub mod diff;

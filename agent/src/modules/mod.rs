@@ -124,6 +124,7 @@ const ALL: &[&[Function]] = &[
     file::edits::FUNCTIONS,
     file::find::FUNCTIONS,
     file::links::FUNCTIONS,
+    file::managed::FUNCTIONS,
     file::nodes::FUNCTIONS,
     file::owners::FUNCTIONS,
     file::paths::FUNCTIONS,

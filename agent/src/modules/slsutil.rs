@@ -8,6 +8,7 @@ use salt_wire::{Map, Value};
 use super::{Function, clean, row};
 use crate::context::{Args, Context, Error, Result, merge, python};
 use crate::fileclient::{FileClient, Listing};
+use crate::host::configparser;
 use crate::{output, render};
 
 /// The rows of `slsutil`. In a template `update` also changes the map that it is given, as `render::salt`
@@ -52,14 +53,14 @@ pub const FUNCTIONS: &[Function] = &[
         "slsutil.serialize",
         "serializer, obj, **mod_kwargs",
         |_, args| serialize(args),
-        "Write data as json or yaml.",
+        "Write data as json, yaml or configparser.",
         "salt '*' slsutil.serialize json '{foo: Foo}'"
     ),
     row!(
         "slsutil.deserialize",
         "serializer, stream_or_string, **mod_kwargs",
         |_, args| deserialize(args),
-        "Read data from json or yaml.",
+        "Read data from json, yaml or configparser.",
         "salt '*' slsutil.deserialize json '{\"foo\": \"Foo\"}'"
     ),
     row!(
@@ -246,6 +247,12 @@ fn serialize(args: &Args) -> Result {
             let text = text.strip_suffix("\n...\n").unwrap_or(&text);
             Ok(text.strip_suffix('\n').unwrap_or(text).into())
         }
+        "configparser" => Ok(configparser::write(obj)
+            .map_err(|message| Error::Exception {
+                kind: "salt.serializers.SerializationError",
+                message,
+            })?
+            .into()),
         other => Err(no_serializer(other)),
     }
 }
@@ -259,6 +266,7 @@ fn deserialize(args: &Args) -> Result {
     match args.text("serializer")?.as_str() {
         "json" => render::json(&text).map_err(|e| failed(e.to_string())),
         "yaml" => salt_yaml::load_plain(&text).map_err(|e| failed(e.to_string())),
+        "configparser" => Ok(configparser::read(&text).map_err(failed)?.into()),
         other => Err(no_serializer(other)),
     }
 }

@@ -67,6 +67,138 @@ pub const FUNCTIONS: &[Case] = &[
         ],
     },
     Case {
+        name: "managed files piece by piece",
+        files: &[
+            ("srv/web/foo", "foo"),
+            ("srv/web/t.j2", "hello {{ who }}\n"),
+            ("work/local", "foo"),
+            ("work/there", "old\n"),
+            (
+                "work/sums",
+                "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae  foo\n0000000000000000000000000000000000000000000000000000000000000000  bar\n",
+            ),
+            ("setup.sh", "chmod 644 work/local work/there\n"),
+        ],
+        opts: "{}",
+        calls: &[
+            (
+                "file.source_list",
+                r#"["salt://web/foo", "abc", "base"]"#,
+                "{}",
+            ),
+            (
+                "file.source_list",
+                r#"[["salt://no/such", "file://ROOT/work/none", {"file://ROOT/work/local": "own"}, "salt://web/foo"], "abc", "base"]"#,
+                "{}",
+            ),
+            (
+                "file.source_list",
+                r#"[["salt://no/such", "http://SERVER/missing", "salt://web/foo"], "", "base"]"#,
+                "{}",
+            ),
+            (
+                "file.source_list",
+                r#"[["salt://no/such", "http://SERVER/"], "abc", "base"]"#,
+                "{}",
+            ),
+            (
+                "file.source_list",
+                r#"[["salt://no/such"], "abc", "base"]"#,
+                "{}",
+            ),
+            (
+                "file.get_source_sum",
+                "[]",
+                r#"{"source_hash": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}"#,
+            ),
+            (
+                "file.get_source_sum",
+                "[]",
+                r#"{"source_hash": "sha256=2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}"#,
+            ),
+            (
+                "file.get_source_sum",
+                r#"["ROOT/work/foo"]"#,
+                r#"{"source": "/x/foo", "source_hash": "ROOT/work/sums"}"#,
+            ),
+            (
+                "file.get_source_sum",
+                "[]",
+                r#"{"source_hash": "ROOT/work/sums", "source_hash_name": "bar"}"#,
+            ),
+            (
+                "file.get_source_sum",
+                "[]",
+                r#"{"source_hash": "md5=2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}"#,
+            ),
+            (
+                "file.get_source_sum",
+                "[]",
+                r#"{"source_hash": "nonsense"}"#,
+            ),
+            (
+                "file.check_managed_changes",
+                r#"["ROOT/work/there", "salt://web/foo", "", "", null, null, "0600", "", "", "", "", "base"]"#,
+                "{}",
+            ),
+            (
+                "file.check_managed_changes",
+                r#"["ROOT/work/new", "salt://web/foo", "", "", null, null, null, "", "", "", "", "base"]"#,
+                "{}",
+            ),
+            (
+                "file.check_managed_changes",
+                r#"["ROOT/work/local", "salt://web/foo", "", "", null, null, "0644", "", "", "", "", "base"]"#,
+                "{}",
+            ),
+            (
+                "file.check_managed_changes",
+                r#"["ROOT/work/local", "salt://no/such", "", "", null, null, "0644", "", "", "", "", "base"]"#,
+                "{}",
+            ),
+            (
+                "file.check_managed",
+                r#"["ROOT/work/there", "salt://web/t.j2", "", "", null, null, "0644", "", "jinja", {"who": "me"}, "", "base"]"#,
+                "{}",
+            ),
+            (
+                "file.check_managed",
+                r#"["ROOT/work/local", "salt://web/foo", "", "", null, null, "0644", "", "", "", "", "base"]"#,
+                "{}",
+            ),
+            (
+                "file.manage_file",
+                r#"["ROOT/work/there", "", {}, "salt://web/foo", {"hash_type": "sha256", "hsum": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}, "", "", "0600", "", "base", ""]"#,
+                "{}",
+            ),
+            (
+                "file.manage_file",
+                r#"["ROOT/work/deep/er", "", {}, "", {}, "", "", "0640", "", "base", ""]"#,
+                r#"{"contents": "text", "makedirs": true}"#,
+            ),
+            (
+                "slsutil.serialize",
+                r#"["configparser", {"b": {"Key": 1, "two": "x\ny"}, "DEFAULT": {"all": true}}]"#,
+                "{}",
+            ),
+            (
+                "slsutil.serialize",
+                r#"["configparser", {"b": {"k": "5%"}}]"#,
+                "{}",
+            ),
+            (
+                "slsutil.deserialize",
+                r#"["configparser", "[DEFAULT]\nhome: /srv\n[a]\nDir = %(home)s/a\nlong = one\n  two\n\n  four\n\nlast=\n"]"#,
+                "{}",
+            ),
+            (
+                "slsutil.deserialize",
+                r#"["configparser", "x = 1\n"]"#,
+                "{}",
+            ),
+        ],
+    },
+    Case {
         name: "found files",
         files: &[
             ("work/a.txt", "one\n"),

@@ -5,6 +5,7 @@ pub mod dirs;
 pub mod edits;
 pub mod find;
 pub mod links;
+pub mod managed;
 pub mod nodes;
 pub mod owners;
 pub mod paths;

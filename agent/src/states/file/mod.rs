@@ -26,12 +26,12 @@ mod touch;
 
 use std::path::Path;
 
-use salt_wire::{Map, Value};
+use salt_wire::{Map, Value, map};
 
 use super::{Outcome, Run, State};
 use crate::context::python::{self, os_error};
 use crate::context::{Args, Context, Error, Signature};
-use crate::fileclient::FileClient;
+use crate::fileclient::{FileClient, FileHash};
 use crate::host::perms as owners;
 
 /// The rows of `file`.
@@ -159,7 +159,7 @@ pub const STATES: &[State] = &[
     State {
         name: "file.serialize",
         signature: "name, dataset=None, dataset_pillar=None, user=None, group=None, mode=None, backup='', makedirs=False, show_changes=True, create=True, merge_if_exists=False, encoding=None, encoding_errors='strict', serializer=None, serializer_opts=None, deserializer_opts=None, check_cmd=None, tmp_dir=None, tmp_ext='', **kwargs",
-        doc: "Manage a file whose content is data, as YAML or JSON.",
+        doc: "Manage a file whose content is data, as YAML, JSON or an INI file.",
         run: serialize::serialize,
     },
     State {
@@ -242,15 +242,57 @@ fn bound(function: &str, given: Map) -> Result<Args, Error> {
 
 /// One of these states called by itself, for the execution functions that do the same.
 pub(crate) fn call(ctx: &Context, function: &str, given: Map, test: bool) -> Done {
+    call_in(ctx, function, given, test, "base")
+}
+
+/// The same with the files of an environment.
+pub(crate) fn call_in(ctx: &Context, function: &str, given: Map, test: bool, env: &str) -> Done {
     let state = super::find(function).ok_or_else(|| Error::NotAvailable(function.to_owned()))?;
     let run = Run {
         args: &bound(function, given)?,
         test,
-        chunk: &Map::new(),
+        chunk: &map! { "saltenv" => env },
         chunks: &[],
         files: &FileClient::new(ctx),
     };
     (state.run)(ctx, &run)
+}
+
+/// The first of several sources that is there, with its checksum.
+pub(crate) fn choose_source(
+    ctx: &Context,
+    source: &Value,
+    hash: &Value,
+    env: &str,
+) -> Result<(Value, Value), Error> {
+    if !matches!(source, Value::List(_)) {
+        return Ok((source.clone(), hash.clone()));
+    }
+    let run = Run {
+        args: &bound("file.managed", Map::new())?,
+        test: false,
+        chunk: &map! { "saltenv" => env },
+        chunks: &[],
+        files: &FileClient::new(ctx),
+    };
+    match source::choose(&run, source, hash).map_err(Error::Execution)? {
+        Some((address, hash)) => Ok((address.into(), hash)),
+        None => Ok((Value::Null, hash.clone())),
+    }
+}
+
+/// The checksum that a `source_hash` means; `given` as `file.managed` takes it.
+pub(crate) fn source_sum(ctx: &Context, given: Map, env: &str) -> Result<FileHash, Error> {
+    let run = Run {
+        args: &bound("file.managed", given)?,
+        test: false,
+        chunk: &map! { "saltenv" => env },
+        chunks: &[],
+        files: &FileClient::new(ctx),
+    };
+    let text = |key: &str| python::text(run.args.get(key));
+    let hash = run.args.get("source_hash");
+    source::parse_hash(&run, &text("name"), &text("source"), hash).map_err(Error::Execution)
 }
 
 /// Whether a pattern with these flags is found in a file.

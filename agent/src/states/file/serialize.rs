@@ -61,7 +61,7 @@ pub(super) fn serialize(ctx: &Context, run: &Run<'_>) -> Done {
     if dataset.is_null() {
         return failed("Neither 'dataset' nor 'dataset_pillar' was defined");
     }
-    if !matches!(serializer.as_str(), "yaml" | "json") {
+    if !matches!(serializer.as_str(), "yaml" | "json" | "configparser") {
         return failed(format!(
             "The {serializer} serializer could not be found. It either does not exist or its prerequisites are not installed."
         ));
@@ -82,10 +82,10 @@ pub(super) fn serialize(ctx: &Context, run: &Run<'_>) -> Done {
             }
         }
     }
-    let mut kwargs = if serializer == "json" {
-        map! { "indent" => 2, "sort_keys" => true }
-    } else {
-        map! { "default_flow_style" => false }
+    let mut kwargs = match serializer.as_str() {
+        "json" => map! { "indent" => 2, "sort_keys" => true },
+        "yaml" => map! { "default_flow_style" => false },
+        _ => Map::new(),
     };
     kwargs.extend(options(args.get("serializer_opts")));
     let words = [serializer.as_str().into(), dataset];

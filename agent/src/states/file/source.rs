@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use salt_wire::{Map, Value};
 
@@ -10,7 +11,7 @@ use crate::context::{Context, python};
 use crate::fileclient::url::scheme;
 use crate::fileclient::{FileHash, Listing, SaltUrl, Web};
 use crate::host::digest;
-use crate::host::http::redacted;
+use crate::host::http::{self, Manner, Request, redacted};
 use crate::states::Run;
 
 /// Content that is to be put in place.
@@ -80,8 +81,29 @@ fn exists(run: &Run<'_>, address: &str) -> Result<bool, String> {
         }
         return Ok(false);
     }
+    if matches!(scheme(address), "http" | "https") {
+        return Ok(answers(
+            address,
+            *run.args.get("verify_ssl") != Value::Bool(false),
+        ));
+    }
     let path = address.strip_prefix("file://").unwrap_or(address);
     Ok(path.starts_with('/') && Path::new(path).exists())
+}
+
+/// Whether a web server has something at this address.
+fn answers(address: &str, verify: bool) -> bool {
+    let agent = http::agent(&Manner {
+        verify,
+        timeout: Duration::from_secs(60),
+        ..Manner::default()
+    });
+    let request = Request {
+        method: "HEAD".to_owned(),
+        url: address.to_owned(),
+        ..Request::default()
+    };
+    http::send(&agent, &request).is_ok_and(|answer| answer.status < 400)
 }
 
 /// Fetches, verifies and renders a source; the error is the state's comment, and tells no passwords.
@@ -265,7 +287,7 @@ pub(in crate::states) fn parse_hash(
     let text = python::text(hash);
     let invalid = || {
         format!(
-            "Source hash {text} format is invalid. The supported formats are: 1) a hash, 2) an expression in the format <hash_type>=<hash>, or 3) either a path to a local file containing hashes, or a URI of a remote hash file. Supported protocols for remote hash files are: salt, file, http, https, ftp, swift, s3. The hash may also not be of a valid length, the following are supported hash types and lengths: md5 (32), sha1 (40), sha224 (56), sha256 (64), sha384 (96), sha512 (128), blake2b (128), blake2s (64)."
+            "Source hash {text} format is invalid. The supported formats are: 1) a hash, 2) an expression in the format <hash_type>=<hash>, or 3) either a path to a local file containing hashes, or a URI of a remote hash file. Supported protocols for remote hash files are: salt, file, http, https, ftp, swift, s3. The hash may also not be of a valid length, the following are supported hash types and lengths: md5 (32), sha1 (40), sha224 (56), sha256 (64), sha384 (96), sha512 (128)."
         )
     };
     if text.starts_with('/') || !scheme(&text).is_empty() {
