@@ -54,7 +54,7 @@ impl FileClient {
             // Checked before the server is asked: what it has there is of no interest.
             None => Some(self.cache_path(&salt.path, env)?),
         };
-        let Some(announced) = self.server.hash(&salt.path, env)? else {
+        let Some(announced) = self.checksum(&salt.path, env)? else {
             return Ok(None);
         };
         let target = match (&cached, dest) {

@@ -9,9 +9,11 @@ pub mod remote;
 pub mod server;
 pub mod url;
 
+mod ahead;
 mod cache;
 mod fetch;
 
+pub use ahead::Wanted;
 pub use fetch::{Web, included};
 
 use std::collections::HashMap;
@@ -27,6 +29,7 @@ pub use url::SaltUrl;
 
 use crate::context::{Context, Error, MasterError};
 use crate::host::digest;
+use ahead::Ahead;
 
 /// Why a file could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +123,7 @@ pub struct FileClient {
     bundle: Option<String>,
     cancel: crate::host::Cancel,
     lists: Mutex<Lists>,
+    ahead: Ahead,
 }
 
 impl FileClient {
@@ -151,6 +155,27 @@ impl FileClient {
             bundle: ctx.settings.ca_bundle(),
             cancel: ctx.job.cancel.clone(),
             lists: Mutex::default(),
+            ahead: Ahead::default(),
+        }
+    }
+
+    /// These files are about to be asked for: a server that is far away is asked for their checksums now.
+    pub fn expect(&self, files: impl Iterator<Item = Wanted>) {
+        if self.server.is_far() {
+            self.ahead.expect(&self.server, files);
+        }
+    }
+
+    /// The server may serve other files from now on.
+    pub fn forget_expected(&self) {
+        self.ahead.forget();
+    }
+
+    /// The checksum of a file on the server, as it is or was a moment ago.
+    fn checksum(&self, path: &str, saltenv: &str) -> Result<Option<FileHash>, FileError> {
+        match self.ahead.get(&(path.to_owned(), saltenv.to_owned())) {
+            Some(known) => Ok(known),
+            None => self.server.hash(path, saltenv),
         }
     }
 
@@ -208,7 +233,7 @@ impl FileClient {
         match SaltUrl::parse(path) {
             Some(url) => {
                 let env = url.saltenv.as_deref().unwrap_or(saltenv);
-                self.server.hash(&url.path, env)
+                self.checksum(&url.path, env)
             }
             None if Path::new(path).is_file() => {
                 let hsum = digest::file(Path::new(path), &self.hash_type)

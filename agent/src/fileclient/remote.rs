@@ -63,6 +63,10 @@ fn hash(value: &Value) -> Option<FileHash> {
 }
 
 impl FileServer for Remote {
+    fn is_far(&self) -> bool {
+        true
+    }
+
     fn list(&self, kind: Listing, saltenv: &str, prefix: &str) -> Result<Vec<String>, FileError> {
         let cmd = match kind {
             Listing::Files => "_file_list",

@@ -43,6 +43,10 @@ pub enum Listing {
 
 /// A file server. Paths are relative; the answers of a remote one are not to be trusted.
 pub trait FileServer: Send + Sync {
+    /// Whether an answer takes so long that it pays to ask before it is needed.
+    fn is_far(&self) -> bool {
+        false
+    }
     /// Sorted names below `prefix`.
     fn list(&self, kind: Listing, saltenv: &str, prefix: &str) -> Result<Vec<String>, FileError>;
     /// Links and what they point to.

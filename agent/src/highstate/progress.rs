@@ -20,6 +20,7 @@ pub(super) enum Paused {
 impl Runner<'_> {
     /// Tells the master about a finished state, and takes in the results that it brought along.
     pub(super) fn finished(&mut self, id: ChunkId, tag: &str) {
+        self.look_again(id, tag);
         let chunk = self.graph.chunks[id].clone();
         if let Some(result) = self.running.get(tag) {
             self.event(result, chunk.get("fire_event").unwrap_or(&Value::Null));

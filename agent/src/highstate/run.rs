@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 
 use indexmap::{IndexMap, IndexSet};
 use salt_wire::{Map, Value, map};
@@ -17,6 +18,10 @@ use crate::config::Release;
 use crate::context::{Context, Error, Result, python};
 use crate::fileclient::FileClient;
 use crate::host::clock;
+use crate::states::file;
+
+/// So many states before they run, their files are asked for.
+const AHEAD: usize = 16;
 
 /// What a chunk waits for, each with the kind of its requisite.
 pub(super) type Requisites = Vec<(Requisite, ChunkId)>;
@@ -40,6 +45,8 @@ pub(crate) struct Runner<'a> {
     pub(super) pool: Pool,
     /// `global_state_conditions`, asked for once.
     pub(super) conditions: OnceCell<Map>,
+    /// No state runs beside others, where nobody would know when it changes what.
+    one_by_one: bool,
     /// Set when a failed requisite with `failhard` ends the run.
     pub(super) ended: bool,
     /// Chunks that wait for what they named to be run, before 3008.
@@ -67,6 +74,8 @@ impl<'a> Runner<'a> {
             running.insert(tag(chunk), result);
             run_num += 1;
         }
+        let beside = |chunk: &Map| chunk.get("parallel").is_some_and(Value::is_truthy);
+        let one_by_one = !compiled.graph.chunks.iter().any(beside);
         Self {
             ctx,
             files,
@@ -79,6 +88,7 @@ impl<'a> Runner<'a> {
             run_num,
             pool: Pool::new(options.max_parallel),
             conditions: OnceCell::new(),
+            one_by_one,
             ended: false,
             active: HashSet::new(),
             rendered: compiled.rendered,
@@ -138,7 +148,7 @@ impl<'a> Runner<'a> {
     pub(super) fn call_chunks(&mut self, order: &[ChunkId]) -> Result<()> {
         // Parallel states whose requisites still run: asked again before each further state, and at the end.
         let mut pending = Vec::new();
-        for &id in order {
+        for (at, &id) in order.iter().enumerate() {
             if self.ctx.job.cancel.is_cancelled() {
                 return Err(Error::execution("the state run was told to end"));
             }
@@ -153,6 +163,7 @@ impl<'a> Runner<'a> {
             if self.paused(id) == Paused::Killed {
                 break;
             }
+            self.look_ahead(&order[at..]);
             if self.by_name() {
                 self.call_in_turn(id, order)?;
                 self.ended |= self.fails_hard(id);
@@ -169,6 +180,29 @@ impl<'a> Runner<'a> {
         }
         self.pool.finish(&mut self.running);
         Ok(())
+    }
+
+    /// What the next states will want from the file server is asked for while this one works.
+    fn look_ahead(&self, next: &[ChunkId]) {
+        if self.one_by_one {
+            let soon = next.iter().take(AHEAD).map(|id| &self.graph.chunks[*id]);
+            self.files.expect(soon.filter_map(file::wants));
+        }
+    }
+
+    /// A state that changed something may have changed what a master beside us serves.
+    pub(super) fn look_again(&self, id: ChunkId, tag: &str) {
+        let chunk = &self.graph.chunks[id];
+        let result = self.running.get(tag);
+        let changed = result.is_some_and(|r| r.get("changes").is_some_and(Value::is_truthy));
+        let served = || {
+            let name = Path::new(field(chunk, "name"));
+            let mut roots = self.options.served.iter();
+            field(chunk, "state") != "file" || roots.any(|root| name.starts_with(root))
+        };
+        if changed && served() {
+            self.files.forget_expected();
+        }
     }
 
     fn call_pending(&mut self, pending: &mut Vec<ChunkId>) -> Result<()> {

@@ -31,7 +31,7 @@ use salt_wire::{Map, Value, map};
 use super::{Outcome, Run, State};
 use crate::context::python::{self, os_error};
 use crate::context::{Args, Context, Error, Signature};
-use crate::fileclient::{FileClient, FileHash};
+use crate::fileclient::{FileClient, FileHash, SaltUrl, Wanted};
 use crate::host::perms as owners;
 
 /// The rows of `file`.
@@ -375,9 +375,23 @@ fn mode_bits(mode: &str) -> Option<u32> {
 
 /// The environment whose files a state means.
 pub(super) fn saltenv(run: &Run<'_>) -> String {
-    run.chunk
+    env(run.chunk)
+}
+
+fn env(chunk: &Map) -> String {
+    chunk
         .get("saltenv")
-        .or_else(|| run.chunk.get("__env__"))
+        .or_else(|| chunk.get("__env__"))
         .filter(|v| v.is_truthy())
         .map_or_else(|| "base".to_owned(), python::text)
+}
+
+/// The file of the file server that a chunk will want, if that is plain to see.
+pub(crate) fn wants(chunk: &Map) -> Option<Wanted> {
+    let text = |key| chunk.get(key).and_then(Value::as_str);
+    if text("state") != Some("file") || text("fun") != Some("managed") {
+        return None;
+    }
+    let url = SaltUrl::parse(text("source")?)?;
+    Some((url.path, url.saltenv.unwrap_or_else(|| env(chunk))))
 }
