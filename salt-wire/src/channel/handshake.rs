@@ -16,6 +16,7 @@
 use std::sync::Arc;
 
 use crate::channel::trust::{Algorithms, Distrust, Spoken, Standing, Trust};
+use crate::channel::wrapped::{Unwrapped, Wrapped};
 use crate::crypto::{
     Crypticle, CryptoError, EncAlgo, HashType, PrivateKey, PublicKey, Random, SigAlgo, Zeroizing,
     constant_time_eq,
@@ -356,16 +357,22 @@ impl Handshake {
         rng: &mut dyn Random,
     ) -> Result<Keys, Outcome> {
         let fake = |cause: String| refused(Reason::AnswerNotAuthentic, cause);
-        let (aes, enc_algo) = self
-            .decrypt(sent, ticket.aes, rng)
+        // Only the key that the token went out under can send it back.
+        let returns_token = sent.token_for.as_ref() == Some(master);
+        let wrapped = Wrapped {
+            aes: ticket.aes,
+            token: ticket.token.filter(|_| returns_token),
+            session: ticket.session,
+        };
+        let (unwrapped, enc_algo) = self
+            .decrypt(sent, &wrapped, rng)
             .map_err(|e| fake(format!("the AES key in the master's answer: {e}")))?;
-        let digest = HashType::Sha256.hex(&aes);
+        let digest = HashType::Sha256.hex(&unwrapped.aes);
         let signed = master.x931_recover(ticket.sig).unwrap_or_default();
         if !constant_time_eq(&signed, digest.as_bytes()) {
             return Err(fake("the AES key is not signed by the master".into()));
         }
-        // Only the key that the token went out under can send it back.
-        if sent.token_for.as_ref() == Some(master) {
+        if returns_token {
             if ticket.token.is_none() && enc_algo != sent.enc_algo {
                 // It could not read the token either: ask again in its own terms.
                 return Err(self.weaker(sent.enc_algo.name(), |algos| {
@@ -373,10 +380,7 @@ impl Handshake {
                     algos.enc.first().map(|algo| algo.name())
                 }));
             }
-            let token = match ticket.token {
-                Some(token) => self.terms.key.decrypt_oaep(enc_algo, token, rng).ok(),
-                None => None,
-            };
+            let token = unwrapped.token.and_then(Result::ok);
             if !token.is_some_and(|token| constant_time_eq(&token, &self.token)) {
                 return Err(fake("the master did not send our token back".into()));
             }
@@ -384,19 +388,16 @@ impl Handshake {
         let key = |text: &[u8], what| {
             Crypticle::from_text(text).map_err(|e| fake(format!("the master's {what}: {e}")))
         };
-        let session = match ticket.session {
+        let session = match unwrapped.session {
             Some(session) => {
-                let session = self
-                    .terms
-                    .key
-                    .decrypt_oaep(enc_algo, session, rng)
+                let session = session
                     .map_err(|e| fake(format!("the session key in the master's answer: {e}")))?;
                 Some(key(&session, "session key")?)
             }
             None => None,
         };
         Ok(Keys {
-            aes: key(&aes, "AES key")?,
+            aes: key(&unwrapped.aes, "AES key")?,
             session,
             enc_algo,
         })
@@ -405,19 +406,19 @@ impl Handshake {
     fn decrypt(
         &self,
         sent: &Sent,
-        ciphertext: &[u8],
+        wrapped: &Wrapped<'_>,
         rng: &mut dyn Random,
-    ) -> Result<(Zeroizing<Vec<u8>>, EncAlgo), CryptoError> {
+    ) -> Result<(Unwrapped, EncAlgo), CryptoError> {
         let key = &self.terms.key;
-        match key.decrypt_oaep(sent.enc_algo, ciphertext, rng) {
-            Ok(plain) => Ok((plain, sent.enc_algo)),
+        match wrapped.open(key, sent.enc_algo, rng) {
+            Ok(unwrapped) => Ok((unwrapped, sent.enc_algo)),
             // As with signatures: a master that does not know the field.
             Err(error) => self
                 .algorithms
                 .enc
                 .iter()
                 .filter(|algo| **algo != sent.enc_algo)
-                .find_map(|algo| Some((key.decrypt_oaep(*algo, ciphertext, rng).ok()?, *algo)))
+                .find_map(|algo| Some((wrapped.open(key, *algo, rng).ok()?, *algo)))
                 .ok_or(error),
         }
     }

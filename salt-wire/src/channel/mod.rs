@@ -10,6 +10,7 @@ pub mod proof;
 pub mod publish;
 pub mod request;
 pub mod trust;
+mod wrapped;
 
 #[cfg(test)]
 mod tests;
