@@ -1,7 +1,8 @@
 //! What `/proc` says of a process and its children.
 
+use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The process and all its descendants.
 pub(crate) fn tree(root: i32) -> Vec<i32> {
@@ -38,19 +39,29 @@ pub(crate) fn mebibytes(pids: &[i32]) -> f64 {
     kib / 1024.0
 }
 
-/// Processor time used so far, in milliseconds.
-pub(crate) fn cpu_ms(pids: &[i32]) -> f64 {
-    let ticks: f64 = pids
+/// The most memory that a process has had; nothing once it has ended.
+pub(crate) fn peak_mebibytes(pid: i32) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find(|l| l.starts_with("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024.0)
+}
+
+/// Processor time that each thread has used so far, in milliseconds.
+pub(crate) fn threads(pids: &[i32]) -> HashMap<PathBuf, f64> {
+    let tasks = pids
         .iter()
-        .filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok())
-        .filter_map(|text| {
-            let after = text.rsplit(") ").next()?.to_owned();
-            let fields: Vec<_> = after.split(' ').collect();
-            Some(fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?)
+        .filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok());
+    tasks
+        .flatten()
+        .filter_map(|task| {
+            let path = task.ok()?.path();
+            // `stat` counts in hundredths of a second, of which somebody at rest needs few.
+            let text = fs::read_to_string(path.join("schedstat")).ok()?;
+            let nanoseconds: f64 = text.split_whitespace().next()?.parse().ok()?;
+            Some((path, nanoseconds / 1e6))
         })
-        .sum();
-    // Linux counts in hundredths of a second for user space.
-    ticks * 10.0
+        .collect()
 }
 
 /// The size of a file or of everything below a folder, in MiB.

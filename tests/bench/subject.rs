@@ -1,10 +1,10 @@
 //! What is measured: our agent or a salt-minion, started and stopped the same way.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use harness::{Agent, Client, Events, Master, Minion, Process, bin};
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::proc;
 
@@ -82,23 +82,32 @@ impl Subject {
 
     /// Memory and processor time over a quiet while.
     pub(crate) fn idle(&mut self, time: Duration) -> Idle {
-        let pids = proc::tree(self.process().pid());
-        let before = proc::cpu_ms(&pids);
+        let root = self.process().pid();
+        let before = proc::threads(&proc::tree(root));
         std::thread::sleep(time);
+        let pids = proc::tree(root);
+        let used: f64 = proc::threads(&pids)
+            .iter()
+            .map(|(thread, now)| now - before.get(thread).unwrap_or(&0.0))
+            .sum();
         Idle {
             mebibytes: proc::mebibytes(&pids),
-            cpu_ms_per_second: (proc::cpu_ms(&pids) - before) / time.as_secs_f64(),
+            cpu_ms_per_second: used / time.as_secs_f64(),
         }
     }
 
-    /// Applies the state of many files into an empty directory.
-    pub(crate) fn state_run(&mut self, client: &mut Client, files: usize) -> Duration {
-        let dir = TempDir::with_prefix("bench-").unwrap();
-        let into = dir.path().join("files");
+    /// Applies a state of so many files into an empty directory.
+    pub(crate) fn state_run(
+        &self,
+        client: &mut Client,
+        sls: &str,
+        files: usize,
+        into: &Path,
+    ) -> Duration {
         let (ret, took) = client.call(
             self.id(),
             "state.apply",
-            json!(["big"]),
+            json!([sls]),
             json!({"pillar": {"into": into}}),
         );
         let done = ret.as_object().map_or(0, |states| {
