@@ -29,7 +29,7 @@ demo: packages $(VENVS)/3006.28/.ready $(VENVS)/3008.3/.ready ## Show the main j
 .PHONY: test
 test: packages venvs cloud-init $(TOOLS)/cargo-deb fuzz ## Run every test, against real masters of three releases
 	$(CARGO) build --workspace --all-targets
-	$(CARGO) test --workspace --no-fail-fast
+	tests/setup/suites.sh
 
 .PHONY: test-openstack
 test-openstack: packages ## Hold the sandbox against real Keystone, Nova, Neutron, Glance, Cinder and Heat (Debian 12, root)
@@ -94,7 +94,7 @@ bench: packages venvs ## Measure beside salt-minion in one run: memory, start, p
 
 .PHONY: layout
 layout: packages $(VENVS)/3008.3/.ready ## Say anew which functions lie side by side in the released agent (valgrind)
-	CARGO_PROFILE_RELEASE_STRIP=none CARGO_TARGET_DIR=target/layout $(CARGO) build --release --package salt-agent --package harness --bin salt-agent --bin layout
+	LAYOUT=none CARGO_PROFILE_RELEASE_STRIP=none CARGO_TARGET_DIR=target/layout $(CARGO) build --release --package salt-agent --package harness --bin salt-agent --bin layout
 	target/layout/release/layout agent/layout.ld
 
 .PHONY: doc
