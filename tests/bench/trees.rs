@@ -94,7 +94,10 @@ pub(crate) fn formulas(root: &Path) {
             ),
         );
         file("map.jinja", MAP.replace("APP", &format!("app{i}")));
-        file("init.sls", format!("include:\n  - .service\n  - .config\n"));
+        file(
+            "init.sls",
+            "include:\n  - .service\n  - .config\n".to_owned(),
+        );
         file("install.sls", INSTALL.replace("APP", &format!("app{i}")));
         file("config.sls", CONFIG.replace("APP", &format!("app{i}")));
         file("service.sls", SERVICE.replace("APP", &format!("app{i}")));
