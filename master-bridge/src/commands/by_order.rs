@@ -11,6 +11,7 @@ use salt_wire::Map;
 use salt_wire::crypto::OrderKey;
 use salt_wire::order::target::Target as OrderTarget;
 
+use super::begin::begin;
 use super::orders::{Signer, seal};
 use super::travel::{Travel, absolute, exit, report, show};
 use super::{nothing_matched, patience};
@@ -153,12 +154,8 @@ pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Res
         plan.members().count(),
         plan.to.master
     ))?;
-    let mut journal = Journal::open(&global.journal())?;
-    let op = travel.operation(COMMAND, plan, global);
-    let _held = journal.hold(&op.id)?;
-    journal.begin(&op)?;
-    output.say(&format!("operation {}", op.id));
-    fault::point("plan.written");
+    let new_config = travel.destination.to_config.as_deref();
+    let (mut journal, _held, op) = begin(COMMAND, plan, new_config, global, output)?;
     let ordering = Ordering {
         journal: &mut journal,
         op: &op,

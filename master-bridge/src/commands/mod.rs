@@ -2,6 +2,7 @@
 //! variant in `cli.rs` and an arm below.
 
 pub mod bake;
+mod begin;
 pub mod boot;
 mod by_order;
 pub mod completions;

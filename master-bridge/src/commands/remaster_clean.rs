@@ -8,20 +8,19 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::travel::absolute;
+use super::begin::begin;
 use super::vm_work::ROLLING_BACK;
 use super::{open, patience, short};
 use crate::cli::Global;
 use crate::error::{Error, Kind, Result};
-use crate::fault;
 use crate::fleet::leftovers::{Cleaning, gone_for_good, herd};
 use crate::fleet::master_finger;
-use crate::journal::{Journal, OpState, Operation, millis, new_id};
+use crate::journal::{Journal, OpState, Operation};
 use crate::output::Output;
 use crate::plan::CleanPlan;
 use crate::plan::cleaning::{OldKey, Window};
 use crate::salt::keys::Key;
-use crate::salt::{Local, MasterConfig, local};
+use crate::salt::{Local, MasterConfig};
 
 /// What the journal calls it.
 const COMMAND: &str = "remaster clean";
@@ -87,23 +86,7 @@ impl Clean {
         in_time(&plan)?;
         let count = plan.keys.len();
         output.consent(&format!("delete {count} keys on the old master"))?;
-        let mut journal = Journal::open(&global.journal())?;
-        let op = Operation {
-            id: new_id(),
-            command: COMMAND.to_owned(),
-            state: OpState::Running,
-            note: String::new(),
-            plan,
-            old_config: absolute(&global.salt_config),
-            new_config: Some(absolute(&self.to_config)),
-            operator: local::operator(),
-            begun: millis() / 1000,
-            ended: None,
-        };
-        let _held = journal.hold(&op.id)?;
-        journal.begin(&op)?;
-        output.say(&format!("operation {}", op.id));
-        fault::point("plan.written");
+        let (mut journal, _held, op) = begin(COMMAND, plan, Some(&self.to_config), global, output)?;
         carry_out(&mut journal, &op, &mut old, &gone, !self.no_watch, output).await
     }
 }

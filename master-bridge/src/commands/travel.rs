@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
+use super::begin::begin;
 use super::by_order::{self, ByOrder, Via};
 use super::{nothing_matched, open, patience};
 use crate::cli::Global;
@@ -18,14 +19,14 @@ use crate::fleet::journey::Journey;
 use crate::fleet::look::{View, look};
 use crate::fleet::servers::Servers;
 use crate::fleet::{Destination, Goal, master_finger};
-use crate::journal::{Journal, OpState, Operation, millis, new_id};
+use crate::journal::{Journal, OpState, Operation};
 use crate::output::Output;
 use crate::plan::build::{self, Old, Shape};
 use crate::plan::moves::{Facts, KeyWork};
 use crate::plan::order::OrderBy;
 use crate::plan::{Plan, place};
 use crate::progress::{Progress, short};
-use crate::salt::{Local, Master, MasterConfig, Target, local};
+use crate::salt::{Local, Master, MasterConfig, Target};
 
 /// Rules of a move that are no terms of the order.
 #[derive(Debug, Clone, Args)]
@@ -103,34 +104,14 @@ impl Travel {
         }
         show(&plan, output);
         output.consent(&format!("move {movers} minions to {}", plan.to.master))?;
-        let mut journal = Journal::open(&global.journal())?;
-        let op = self.operation(self.command, plan, global);
-        let _held = journal.hold(&op.id)?;
-        journal.begin(&op)?;
-        output.say(&format!("operation {}", op.id));
-        crate::fault::point("plan.written");
+        let new_config = self.destination.to_config.as_deref();
+        let (mut journal, _held, op) = begin(self.command, plan, new_config, global, output)?;
         let work = Work {
             global,
             output,
             follow: !self.rules.no_follow,
         };
         work.carry_out(&mut journal, &op, old, goal.master).await
-    }
-
-    /// A new operation that carries out this plan.
-    pub(super) fn operation(&self, command: &str, plan: Plan, global: &Global) -> Operation {
-        Operation {
-            id: new_id(),
-            command: command.to_owned(),
-            state: OpState::Running,
-            note: String::new(),
-            plan,
-            old_config: absolute(&global.salt_config),
-            new_config: self.destination.to_config.as_deref().map(absolute),
-            operator: local::operator(),
-            begun: millis() / 1000,
-            ended: None,
-        }
     }
 
     fn plan(&self, view: &View, old: &Local, goal: &Goal) -> Result<Plan> {

@@ -7,19 +7,20 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::begin::begin;
 use super::travel::moved;
 use super::{open, patience};
 use crate::cli::Global;
 use crate::cloud::{Client, Selection};
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Journal, OpState, Operation, StepState, millis, new_id};
+use crate::journal::{Journal, OpState, Operation, StepState};
 use crate::output::Output;
 use crate::plan::cloud::What;
 use crate::plan::thing::Gone;
 use crate::plan::{CloudPlan, CloudStep};
 use crate::progress::Progress;
 use crate::salt::job::Patience;
-use crate::salt::{Local, Master, MasterConfig, local};
+use crate::salt::{Local, Master, MasterConfig};
 use crate::vms::{Runner, Stopped, World};
 
 /// What an operation that is being undone notes.
@@ -104,27 +105,11 @@ pub(super) async fn carry_out(
         return Ok(ExitCode::SUCCESS);
     }
     output.consent(&wish.question)?;
-    let mut journal = Journal::open(&global.journal())?;
     let plan = CloudPlan {
         seed: seed()?,
         ..plan
     };
-    let op = Operation {
-        id: new_id(),
-        command: wish.command.to_owned(),
-        state: OpState::Running,
-        note: String::new(),
-        plan,
-        old_config: super::travel::absolute(&global.salt_config),
-        new_config: None,
-        operator: local::operator(),
-        begun: millis() / 1000,
-        ended: None,
-    };
-    let _held = journal.hold(&op.id)?;
-    journal.begin(&op)?;
-    output.say(&format!("operation {}", op.id));
-    crate::fault::point("plan.written");
+    let (mut journal, _held, op) = begin(wish.command, plan, None, global, output)?;
     forward(
         &mut journal,
         &op,
