@@ -29,6 +29,7 @@ pub mod kmod;
 pub mod locale;
 pub mod lock;
 pub mod logrotate;
+pub mod loose_version;
 pub mod lvm;
 pub mod mount;
 pub mod net;

@@ -17,6 +17,7 @@ pub mod disk;
 pub mod environ;
 pub mod event;
 pub mod file;
+pub mod gem;
 pub mod git;
 pub mod grains;
 pub mod group;
@@ -37,6 +38,7 @@ pub mod matching;
 pub mod mine;
 pub mod mount;
 pub mod network;
+pub mod npm;
 #[cfg(test)]
 mod page;
 pub mod pillar;
@@ -128,6 +130,7 @@ const ALL: &[&[Function]] = &[
     file::nodes::FUNCTIONS,
     file::owners::FUNCTIONS,
     file::paths::FUNCTIONS,
+    gem::FUNCTIONS,
     git::CONFIG,
     git::HISTORY,
     git::LOCAL,
@@ -152,6 +155,7 @@ const ALL: &[&[Function]] = &[
     mine::FUNCTIONS,
     mount::FUNCTIONS,
     network::FUNCTIONS,
+    npm::FUNCTIONS,
     pillar::FUNCTIONS,
     pip::FUNCTIONS,
     pkg::FUNCTIONS,

@@ -125,6 +125,16 @@ pub fn json(text: &str) -> Result<Value, RenderError> {
     Ok(from_json(&parsed))
 }
 
+/// The first JSON document within a text that may have other words around it.
+pub fn json_within(text: &str) -> Option<Value> {
+    let starts = text.char_indices().filter(|(_, c)| matches!(c, '{' | '['));
+    starts.into_iter().find_map(|(at, _)| {
+        let document = serde_json::Deserializer::from_str(&text[at..]);
+        let first = document.into_iter::<serde_json::Value>().next()?;
+        Some(from_json(&first.ok()?))
+    })
+}
+
 fn from_json(value: &serde_json::Value) -> Value {
     use serde_json::Value as J;
     match value {

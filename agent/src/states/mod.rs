@@ -11,6 +11,7 @@ pub mod debconf;
 pub mod environ;
 pub mod event;
 pub mod file;
+pub mod gem;
 pub mod git;
 pub mod grains;
 pub mod group;
@@ -25,6 +26,7 @@ pub mod logrotate;
 pub mod lvm;
 pub mod module;
 pub mod mount;
+pub mod npm;
 pub mod pip;
 pub mod pkg;
 pub mod pkg_holds;
@@ -142,6 +144,7 @@ const ALL: &[&[State]] = &[
     environ::STATES,
     event::STATES,
     file::STATES,
+    gem::STATES,
     git::STATES,
     grains::STATES,
     group::STATES,
@@ -155,6 +158,7 @@ const ALL: &[&[State]] = &[
     lvm::STATES,
     module::STATES,
     mount::STATES,
+    npm::STATES,
     pip::STATES,
     pkg::STATES,
     pkg_holds::STATES,

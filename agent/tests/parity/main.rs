@@ -16,6 +16,7 @@ mod edits;
 mod engine;
 mod files;
 mod functions;
+mod languages;
 mod more;
 mod oracle;
 mod ours;
@@ -186,7 +187,12 @@ fn grains() -> Map {
 }
 
 fn run(module: &str, cases: &[Case]) {
-    let Some(mut oracle) = Oracle::start() else {
+    run_beside("3008.3", module, cases);
+}
+
+/// Beside the release that has the module: 3008 left some to extensions.
+fn run_beside(release: &str, module: &str, cases: &[Case]) {
+    let Some(mut oracle) = Oracle::start(release) else {
         return;
     };
     let only = std::env::var("PARITY_CASE").ok();
@@ -304,6 +310,23 @@ fn python_packages() {
         return eprintln!("skipped: there is no python3 with pip and venv here");
     }
     run("python", more::PYTHON);
+}
+
+#[test]
+fn packages_of_ruby() {
+    if !Path::new("/usr/bin/gem").exists() {
+        assert!(std::env::var_os("CI").is_none(), "`make` installs ruby");
+        return eprintln!("skipped: there is no ruby here");
+    }
+    run_beside("3007.15", "gem", languages::GEM);
+}
+
+#[test]
+fn packages_of_node() {
+    if !Path::new("/usr/bin/npm").exists() {
+        return eprintln!("skipped: there is no npm here");
+    }
+    run_beside("3007.15", "npm", languages::NPM);
 }
 
 #[test]

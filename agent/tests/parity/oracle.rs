@@ -17,8 +17,9 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    pub fn start() -> Option<Self> {
-        let mut child = Command::new(venv::program("3008.3", "python")?)
+    /// That of a release.
+    pub fn start(release: &str) -> Option<Self> {
+        let mut child = Command::new(venv::program(release, "python")?)
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/oracle.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
