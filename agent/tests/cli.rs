@@ -532,6 +532,33 @@ fn adopt_changes_nothing_of_the_minion_and_can_be_undone() {
 const NEWER: [&str; 2] = ["'RestartSteps'", "'RestartMaxDelaySec'"];
 
 #[test]
+fn requisites_lead_as_deep_as_salt_lets_them_and_no_deeper() {
+    let home = Home::new(
+        "id: m\nfile_client: local\nfile_roots: {base: ['{}/srv']}\nagent: {salt_release: '3006'}\n",
+    );
+    home.write(
+        "srv/loop.sls",
+        "a: {test.nop: [{prereq: [{test: b}]}]}\n\
+         b: {test.nop: [{prereq: [{test: c}]}]}\n\
+         c: {test.nop: [{prereq: [{test: a}]}]}\n",
+    );
+    let state = |i: usize| {
+        format!(
+            "s{i}: {{test.nop: [{{require: [{{test: s{}}}]}}]}}\n",
+            i + 1
+        )
+    };
+    let chain: String = (0..899).map(state).collect();
+    home.write("srv/chain.sls", &format!("{chain}s899: {{test.nop: []}}\n"));
+
+    let ran = home.run(&["call", "--local", "--out", "json", "state.sls", "chain"]);
+    let states = ran.expect(0).json();
+    assert_eq!(states["local"].as_object().unwrap().len(), 900);
+    let ran = home.run(&["call", "--local", "state.sls", "loop"]);
+    ran.expect(1).says("Requisites lead more than");
+}
+
+#[test]
 fn the_unit_is_one_that_systemd_takes() {
     let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging");
     let unit = fs::read_to_string(packaging.join("systemd/salt-agent.service")).unwrap();

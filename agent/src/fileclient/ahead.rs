@@ -1,7 +1,7 @@
 //! Checksums that a state run is about to want, asked for while the states before them work.
 //!
 //! A checksum is good for [`FRESH`], and not beyond a state that may have changed what the server serves: a minion may
-//! well run beside its master.
+//! well run beside its master, and no master says where its files lie.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -31,7 +31,7 @@ pub type Wanted = (String, String);
 #[derive(Default)]
 pub(super) struct Ahead {
     shared: Arc<Shared>,
-    orders: Mutex<Option<SyncSender<(Wanted, u64)>>>,
+    orders: Mutex<Option<SyncSender<Order>>>,
 }
 
 #[derive(Default)]
@@ -43,32 +43,38 @@ struct Shared {
 #[derive(Default)]
 struct Known {
     files: HashMap<Wanted, Answer>,
-    /// Which time of [`Ahead::forget`] it is: what was asked before it is not believed.
-    era: u64,
+    /// Questions so far.
+    asked: u64,
 }
 
 enum Answer {
-    Asked,
+    /// By the question of this number: the answer to one that was forgotten is not believed.
+    Asked(u64),
     Given(Instant, Option<FileHash>),
 }
+
+/// A file to ask for, and the number of the question.
+type Order = (Wanted, u64);
 
 impl Ahead {
     /// These files will be asked for soon.
     pub(super) fn expect(&self, server: &Arc<dyn FileServer>, files: impl Iterator<Item = Wanted>) {
         for wanted in files {
-            let era = {
+            let number = {
                 let mut known = self.shared.lock();
                 match known.files.get(&wanted) {
-                    Some(Answer::Asked) => continue,
+                    Some(Answer::Asked(_)) => continue,
                     Some(Answer::Given(at, _)) if at.elapsed() < FRESH / 2 => continue,
                     _ => {}
                 }
-                known.files.insert(wanted.clone(), Answer::Asked);
-                known.era
+                known.asked += 1;
+                let number = known.asked;
+                known.files.insert(wanted.clone(), Answer::Asked(number));
+                number
             };
             let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
             let sender = orders.get_or_insert_with(|| start(&self.shared, server));
-            if sender.try_send((wanted.clone(), era)).is_err() {
+            if sender.try_send((wanted.clone(), number)).is_err() {
                 self.shared.lock().files.remove(&wanted);
                 return;
             }
@@ -83,7 +89,7 @@ impl Ahead {
             match known.files.get(wanted)? {
                 Answer::Given(at, hash) if at.elapsed() < FRESH => return Some(hash.clone()),
                 Answer::Given(..) => return None,
-                Answer::Asked => {
+                Answer::Asked(_) => {
                     let left = end.checked_duration_since(Instant::now())?;
                     known = self
                         .shared
@@ -96,12 +102,17 @@ impl Ahead {
         }
     }
 
-    /// The server may serve other files from now on.
-    pub(super) fn forget(&self) {
+    /// The server may serve other bytes of these paths from now on.
+    pub(super) fn forget(&self, changed: impl Fn(&str) -> bool) {
         let mut known = self.shared.lock();
-        known.files.clear();
-        known.era += 1;
+        known.files.retain(|(path, _), _| !changed(path));
         self.shared.changed.notify_all();
+    }
+}
+
+impl Known {
+    fn waits_for(&self, (wanted, number): &Order) -> bool {
+        matches!(self.files.get(wanted), Some(Answer::Asked(n)) if n == number)
     }
 }
 
@@ -112,7 +123,7 @@ impl Shared {
 }
 
 /// Threads that ask until nobody can expect anything any more.
-fn start(shared: &Arc<Shared>, server: &Arc<dyn FileServer>) -> SyncSender<(Wanted, u64)> {
+fn start(shared: &Arc<Shared>, server: &Arc<dyn FileServer>) -> SyncSender<Order> {
     let (sender, orders) = sync_channel(WAITING);
     let orders = Arc::new(Mutex::new(orders));
     for _ in 0..SIDE_BY_SIDE {
@@ -127,22 +138,23 @@ fn start(shared: &Arc<Shared>, server: &Arc<dyn FileServer>) -> SyncSender<(Want
     sender
 }
 
-fn ask(shared: &Shared, server: &dyn FileServer, orders: &Mutex<Receiver<(Wanted, u64)>>) {
+fn ask(shared: &Shared, server: &dyn FileServer, orders: &Mutex<Receiver<Order>>) {
     loop {
         let next = orders.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((wanted, era)) = next else { return };
-        if shared.lock().era != era {
+        let Ok(order) = next else { return };
+        if !shared.lock().waits_for(&order) {
             continue;
         }
-        let answer = server.hash(&wanted.0, &wanted.1);
+        let (path, saltenv) = &order.0;
+        let answer = server.hash(path, saltenv);
         let mut known = shared.lock();
-        if known.era == era {
+        if known.waits_for(&order) {
             match answer {
                 Ok(hash) => known
                     .files
-                    .insert(wanted, Answer::Given(Instant::now(), hash)),
+                    .insert(order.0, Answer::Given(Instant::now(), hash)),
                 // The run asks for itself, and reports what goes wrong.
-                Err(_) => known.files.remove(&wanted),
+                Err(_) => known.files.remove(&order.0),
             };
         }
         shared.changed.notify_all();
@@ -211,7 +223,9 @@ mod tests {
         ahead.expect(&server, ["a"].map(wanted).into_iter());
         assert_eq!(ahead.get(&wanted("a")), Some(Some(first.clone())));
         assert_eq!(counting.0.load(Ordering::SeqCst), 1);
-        ahead.forget();
+        ahead.forget(|path| path == "b");
+        assert_eq!(ahead.get(&wanted("a")), Some(Some(first.clone())));
+        ahead.forget(|path| path == "a");
         assert_eq!(ahead.get(&wanted("a")), None);
         ahead.expect(&server, ["a"].map(wanted).into_iter());
         assert_ne!(ahead.get(&wanted("a")), Some(Some(first)));

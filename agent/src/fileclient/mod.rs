@@ -166,9 +166,9 @@ impl FileClient {
         }
     }
 
-    /// The server may serve other files from now on.
-    pub fn forget_expected(&self) {
-        self.ahead.forget();
+    /// The server may serve other bytes of these paths from now on.
+    pub fn forget_expected(&self, changed: impl Fn(&str) -> bool) {
+        self.ahead.forget(changed);
     }
 
     /// The checksum of a file on the server, as it is or was a moment ago.

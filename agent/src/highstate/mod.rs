@@ -8,6 +8,7 @@
 //! above through [`Seams`].
 
 mod aggregate;
+mod ahead;
 mod call;
 mod callee;
 mod checks;

@@ -49,8 +49,6 @@ pub struct Options {
     pub mocked: bool,
     /// No events and no job: a run of `--local`.
     pub local: bool,
-    /// Directories of the master's `file_roots`.
-    pub served: Vec<String>,
     /// What the master decides about templates and targets, laid over the minion's own options for the run.
     pub overrides: Map,
 }
@@ -171,7 +169,6 @@ impl Options {
             release: release(ctx),
             mocked: false,
             local: ctx.master.is_none(),
-            served: served(&masters),
             overrides: masters
                 .iter()
                 .filter(|(k, _)| k.as_str().is_some_and(|k| MASTERS.contains(&k)))
@@ -179,15 +176,4 @@ impl Options {
                 .collect(),
         }
     }
-}
-
-/// The directories that a master serves, of all environments.
-fn served(masters: &Map) -> Vec<String> {
-    let roots = masters.get("file_roots").and_then(Value::as_map);
-    let roots = roots.into_iter().flat_map(Map::values);
-    roots
-        .filter_map(Value::as_list)
-        .flatten()
-        .filter_map(|root| root.as_str().map(str::to_owned))
-        .collect()
 }

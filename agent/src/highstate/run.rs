@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
-use std::path::Path;
 
 use indexmap::{IndexMap, IndexSet};
 use salt_wire::{Map, Value, map};
@@ -12,16 +11,12 @@ use super::graph::{ChunkId, Graph, Requisite};
 use super::low::{field, tag};
 use super::parallel::Pool;
 use super::progress::Paused;
-use super::verdict::{Status, judge, soften, status};
+use super::verdict::{Status, status, verdicts};
 use super::{Options, Seams};
 use crate::config::Release;
 use crate::context::{Context, Error, Result, python};
 use crate::fileclient::FileClient;
 use crate::host::clock;
-use crate::states::file;
-
-/// So many states before they run, their files are asked for.
-const AHEAD: usize = 16;
 
 /// What a chunk waits for, each with the kind of its requisite.
 pub(super) type Requisites = Vec<(Requisite, ChunkId)>;
@@ -46,11 +41,12 @@ pub(crate) struct Runner<'a> {
     /// `global_state_conditions`, asked for once.
     pub(super) conditions: OnceCell<Map>,
     /// No state runs beside others, where nobody would know when it changes what.
-    one_by_one: bool,
+    pub(super) one_by_one: bool,
     /// Set when a failed requisite with `failhard` ends the run.
     pub(super) ended: bool,
-    /// Chunks that wait for what they named to be run, before 3008.
+    /// Chunks that wait for what they named to be run, before 3008, and how deep that goes.
     pub(super) active: HashSet<String>,
+    pub(super) depth: usize,
     /// The SLS of the run.
     pub(super) rendered: BTreeSet<String>,
 }
@@ -91,6 +87,7 @@ impl<'a> Runner<'a> {
             one_by_one,
             ended: false,
             active: HashSet::new(),
+            depth: 0,
             rendered: compiled.rendered,
         }
     }
@@ -180,29 +177,6 @@ impl<'a> Runner<'a> {
         }
         self.pool.finish(&mut self.running);
         Ok(())
-    }
-
-    /// What the next states will want from the file server is asked for while this one works.
-    fn look_ahead(&self, next: &[ChunkId]) {
-        if self.one_by_one {
-            let soon = next.iter().take(AHEAD).map(|id| &self.graph.chunks[*id]);
-            self.files.expect(soon.filter_map(file::wants));
-        }
-    }
-
-    /// A state that changed something may have changed what a master beside us serves.
-    pub(super) fn look_again(&self, id: ChunkId, tag: &str) {
-        let chunk = &self.graph.chunks[id];
-        let result = self.running.get(tag);
-        let changed = result.is_some_and(|r| r.get("changes").is_some_and(Value::is_truthy));
-        let served = || {
-            let name = Path::new(field(chunk, "name"));
-            let mut roots = self.options.served.iter();
-            field(chunk, "state") != "file" || roots.any(|root| name.starts_with(root))
-        };
-        if changed && served() {
-            self.files.forget_expected();
-        }
     }
 
     fn call_pending(&mut self, pending: &mut Vec<ChunkId>) -> Result<()> {
@@ -357,18 +331,7 @@ impl<'a> Runner<'a> {
         }
         if self.is_prereq(id) {
             let (status, _) = self.check_requisites(id);
-            if status == Status::Pre {
-                let result = self.skipped(id, true, "No changes detected");
-                self.pre.insert(tag.to_owned(), result);
-            } else {
-                let mut result = self.call(id)?;
-                let changed = result.get("changes").is_some_and(Value::is_truthy);
-                if !changed && status == Status::Change {
-                    result.insert("changes".into(), map! { "watch" => "watch" }.into());
-                    result.insert("result".into(), Value::Null);
-                }
-                self.pre.insert(tag.to_owned(), result);
-            }
+            self.test_run(id, tag, status)?;
         } else if depth >= 20 {
             self.recursive(id, tag);
         } else {
@@ -404,29 +367,53 @@ impl<'a> Runner<'a> {
                 pending |= self.pool.holds(&tag);
             }
         }
-        let kinds: IndexSet<_> = dependencies.iter().map(|(k, _)| *k).collect();
-        let mut all = BTreeSet::new();
+        let mut all = self.verdicts(&dependencies);
         if pending {
             all.insert("pending");
         }
-        for kind in kinds {
-            let results = if kind == Requisite::Prereq {
+        (status(&all), dependencies)
+    }
+
+    /// What the results so far say of these requisites.
+    pub(super) fn verdicts(&self, requisites: &[(Requisite, ChunkId)]) -> BTreeSet<&'static str> {
+        verdicts(requisites.iter().map(|(kind, chunk)| {
+            let results = if *kind == Requisite::Prereq {
                 &self.pre
             } else {
                 &self.running
             };
-            let mut found = BTreeSet::new();
-            for (_, chunk) in dependencies.iter().filter(|(k, _)| *k == kind) {
-                let Some(result) = results.get(&tag(&self.graph.chunks[*chunk])) else {
-                    found.insert("unmet");
-                    continue;
-                };
-                judge(kind, result, &mut found);
+            (*kind, results.get(&tag(&self.graph.chunks[*chunk])))
+        }))
+    }
+
+    /// Asks a chunk what it would change, for the one that is to run before it.
+    pub(super) fn test_run(&mut self, id: ChunkId, tag: &str, status: Status) -> Result<()> {
+        let result = if status == Status::Pre && self.options.release != Release::V3007 {
+            self.skipped(id, true, "No changes detected")
+        } else {
+            let mut result = self.call(id)?;
+            let changed = result.get("changes").is_some_and(Value::is_truthy);
+            if !changed && status == Status::Change {
+                result.insert("changes".into(), map! { "watch" => "watch" }.into());
+                result.insert("result".into(), Value::Null);
             }
-            soften(kind, &mut found);
-            all.extend(found);
+            result
+        };
+        self.pre.insert(tag.to_owned(), result);
+        Ok(())
+    }
+
+    /// A loop of requisites, found when it closes.
+    pub(super) fn recursive(&mut self, id: ChunkId, own: &str) {
+        let chunk = &self.graph.chunks[id];
+        let mut result = map! {
+            "changes" => Map::new(), "result" => false,
+            "comment" => "Recursive requisite found", "__run_num__" => self.run_num,
+        };
+        for key in ["__sls__", "__id__", "name"] {
+            result.insert(key.into(), chunk.get(key).cloned().unwrap_or_default());
         }
-        (status(&all), dependencies)
+        self.running.insert(own.to_owned(), result);
     }
 
     fn requisite_failed(&mut self, id: ChunkId, tag: &str, requisites: &[(Requisite, ChunkId)]) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use indexmap::IndexMap;
 use salt_wire::{Map, Value};
 
 use super::graph::Requisite;
@@ -22,8 +23,28 @@ pub(super) enum Status {
     Onchanges,
 }
 
+/// What requisites mean for the one that waits for them: each with its result, if it has one yet.
+pub(super) fn verdicts<'r>(
+    requisites: impl Iterator<Item = (Requisite, Option<&'r Map>)>,
+) -> BTreeSet<&'static str> {
+    let mut kinds: IndexMap<Requisite, BTreeSet<_>> = IndexMap::new();
+    for (kind, result) in requisites {
+        let found = kinds.entry(kind).or_default();
+        match result {
+            Some(result) => judge(kind, result, found),
+            None => {
+                found.insert("unmet");
+            }
+        }
+    }
+    for (kind, found) in &mut kinds {
+        soften(*kind, found);
+    }
+    kinds.into_values().flatten().collect()
+}
+
 /// What one finished requisite means for the one that waits for it.
-pub(super) fn judge(kind: Requisite, result: &Map, found: &mut BTreeSet<&'static str>) {
+fn judge(kind: Requisite, result: &Map, found: &mut BTreeSet<&'static str>) {
     let changed = result.get("changes").is_some_and(Value::is_truthy);
     let outcome = result.get("result").unwrap_or(&Value::Null);
     if result.get("skip_req").is_some_and(Value::is_truthy) {
@@ -67,7 +88,7 @@ pub(super) fn judge(kind: Requisite, result: &Map, found: &mut BTreeSet<&'static
 }
 
 /// `_any` is content with one, `onfail` too; `onfail_all` is not.
-pub(super) fn soften(kind: Requisite, found: &mut BTreeSet<&'static str>) {
+fn soften(kind: Requisite, found: &mut BTreeSet<&'static str>) {
     let any = matches!(
         kind,
         Requisite::RequireAny

@@ -1,21 +1,18 @@
 //! A run that looks up what a chunk waits for when its turn comes.
 
-use std::collections::BTreeSet;
-
 use indexmap::IndexMap;
-use salt_wire::{Map, Value, map};
+use salt_wire::Value;
 
 use super::super::compile::watch_to_require;
 use super::super::graph::{ChunkId, Requisite};
 use super::super::low::tag;
 use super::super::run::{Requisites, Runner};
-use super::super::verdict::{Status, judge, soften, status};
+use super::super::verdict::{Status, status};
 use super::lookup::Reference;
-use crate::config::Release;
 use crate::context::{Error, Result};
 
-/// How deep requisites may lead ahead of the order. Python ends such a run a little later.
-const DEEPEST: usize = 500;
+/// How deep requisites may lead ahead of the order. Python ends such a run a little earlier or later, too.
+const DEEPEST: usize = 950;
 
 /// What a chunk waits for; `other_end`: who waits for its changes, too.
 fn kinds(other_end: bool) -> impl Iterator<Item = Requisite> {
@@ -28,10 +25,23 @@ impl Runner<'_> {
     pub(in super::super) fn call_in_turn(&mut self, id: ChunkId, list: &[ChunkId]) -> Result<()> {
         let called = self.call_listed(id, list, 0);
         self.active.clear();
+        self.depth = 0;
         called
     }
 
     fn call_listed(&mut self, id: ChunkId, list: &[ChunkId], again: usize) -> Result<()> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(Error::execution(format!(
+                "Requisites lead more than {DEEPEST} states ahead of the order of states"
+            )));
+        }
+        self.call_one(id, list, again)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn call_one(&mut self, id: ChunkId, list: &[ChunkId], again: usize) -> Result<()> {
         self.aggregate(id);
         let own = tag(&self.graph.chunks[id]);
         if !self.is(id, "prerequired") {
@@ -76,27 +86,11 @@ impl Runner<'_> {
                 requisites.extend(found.into_iter().map(|chunk| (kind, chunk)));
             }
         }
-        let mut all = BTreeSet::new();
-        for kind in kinds(other_end) {
-            let mut found = BTreeSet::new();
-            for (_, chunk) in requisites.iter().filter(|(k, _)| *k == kind) {
-                let tag = tag(&self.graph.chunks[*chunk]);
-                self.pool.wait(&tag, &mut self.running);
-                let results = if kind == Requisite::Prereq {
-                    &self.pre
-                } else {
-                    &self.running
-                };
-                match results.get(&tag) {
-                    Some(result) => judge(kind, result, &mut found),
-                    None => {
-                        found.insert("unmet");
-                    }
-                }
-            }
-            soften(kind, &mut found);
-            all.extend(found);
+        for (_, chunk) in &requisites {
+            let tag = tag(&self.graph.chunks[*chunk]);
+            self.pool.wait(&tag, &mut self.running);
         }
+        let mut all = self.verdicts(&requisites);
         // A key of 3008.
         all.remove("skip_req");
         Ok((status(&all), requisites))
@@ -152,7 +146,8 @@ impl Runner<'_> {
         }
         // What was run first may have asked for a test run of this one.
         if self.is_prereq(id) {
-            self.test_run(id, own, list)?;
+            let (status, _) = self.judge_listed(id, list, false)?;
+            self.test_run(id, own, status)?;
         } else if again + 1 >= 20 {
             self.recursive(id, own);
         } else {
@@ -190,34 +185,12 @@ impl Runner<'_> {
             }
             return Ok(false);
         }
-        if self.active.len() > DEEPEST {
-            return Err(Error::execution(format!(
-                "Requisites lead more than {DEEPEST} states ahead of the order of states"
-            )));
-        }
         self.call_listed(chunk, list, 0)?;
         if self.ended || self.fails_hard(chunk) {
             self.ended = true;
             return Ok(false);
         }
         Ok(true)
-    }
-
-    fn test_run(&mut self, id: ChunkId, own: &str, list: &[ChunkId]) -> Result<()> {
-        let (status, _) = self.judge_listed(id, list, false)?;
-        if status == Status::Pre && self.options.release != Release::V3007 {
-            let result = self.skipped(id, true, "No changes detected");
-            self.pre.insert(own.to_owned(), result);
-            return Ok(());
-        }
-        let mut result = self.call(id)?;
-        let changed = result.get("changes").is_some_and(Value::is_truthy);
-        if !changed && status == Status::Change {
-            result.insert("changes".into(), map! { "watch" => "watch" }.into());
-            result.insert("result".into(), Value::Null);
-        }
-        self.pre.insert(own.to_owned(), result);
-        Ok(())
     }
 
     fn not_found(&mut self, id: ChunkId, own: &str, lost: &IndexMap<Requisite, Vec<Reference>>) {
@@ -236,18 +209,5 @@ impl Runner<'_> {
             self.running.insert(own.to_owned(), result);
             self.finished(id, own);
         }
-    }
-
-    /// A loop of requisites, found when it closes.
-    pub(in super::super) fn recursive(&mut self, id: ChunkId, own: &str) {
-        let chunk = &self.graph.chunks[id];
-        let mut result = map! {
-            "changes" => Map::new(), "result" => false,
-            "comment" => "Recursive requisite found", "__run_num__" => self.run_num,
-        };
-        for key in ["__sls__", "__id__", "name"] {
-            result.insert(key.into(), chunk.get(key).cloned().unwrap_or_default());
-        }
-        self.running.insert(own.to_owned(), result);
     }
 }
