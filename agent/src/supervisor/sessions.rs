@@ -116,11 +116,50 @@ impl Sessions {
         masters: keys::Masters,
     ) {
         // The order's port and no other: what is proven in the trial is what the configuration will say.
-        let options = Options {
+        let options = self.options(publish_port);
+        self.open_with(address, usize::MAX, Persistence::Forever, masters, options);
+    }
+
+    /// A session to a master that was left, for what it is still owed: nobody else knows of it, and what it publishes
+    /// is not heard.
+    pub(super) fn part(
+        &self,
+        address: &MasterAddress,
+        publish_port: u16,
+        masters: keys::Masters,
+    ) -> Session {
+        let credentials = Arc::new(self.credentials(address, masters));
+        let (jobs, _) = mpsc::channel(1);
+        let options = self.options(publish_port);
+        self.session(credentials, Persistence::Forever, options, jobs)
+    }
+
+    fn options(&self, publish_port: u16) -> Options {
+        Options {
             publish_port: Some(publish_port),
             ..Options::of(&self.settings)
-        };
-        self.open_with(address, usize::MAX, Persistence::Forever, masters, options);
+        }
+    }
+
+    fn session(
+        &self,
+        credentials: Arc<Credentials>,
+        persistence: Persistence,
+        options: Options,
+        jobs: mpsc::Sender<Arrived>,
+    ) -> Session {
+        let address = credentials.address.clone();
+        let pulse = self.pulses.add(&format!("session {address}"), self.started);
+        Session::start(Setup {
+            address,
+            options,
+            persistence,
+            credentials,
+            dial: self.dial.clone(),
+            resolve: self.resolve.clone(),
+            jobs,
+            beside: Box::pin(beside(pulse)),
+        })
     }
 
     fn open_with(
@@ -133,17 +172,7 @@ impl Sessions {
     ) -> watch::Receiver<Status> {
         let credentials = Arc::new(self.credentials(address, masters));
         let name = address.to_string();
-        let pulse = self.pulses.add(&format!("session {name}"), self.started);
-        let session = Session::start(Setup {
-            address: address.clone(),
-            options,
-            persistence,
-            credentials: credentials.clone(),
-            dial: self.dial.clone(),
-            resolve: self.resolve.clone(),
-            jobs: self.jobs.clone(),
-            beside: Box::pin(beside(pulse)),
-        });
+        let session = self.session(credentials.clone(), persistence, options, self.jobs.clone());
         let status = session.status();
         self.links.add(&session, rank);
         let attendant = (self.attend)(&session);

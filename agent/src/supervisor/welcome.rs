@@ -226,6 +226,20 @@ fn startup_states(daemon: &Daemon, name: &str) {
 /// What attends a session: greeting and the way out of the spool.
 pub(super) fn attend(daemon: &Arc<Daemon>, session: &Session) -> tokio::task::JoinHandle<()> {
     let greeter = greet(daemon.clone(), session.name().to_owned(), session.status());
+    let deliver = deliver(daemon, session);
+    let told = tell(daemon.clone(), session.status());
+    let name = session.name().to_owned();
+    let mismatch = super::mismatch::watch(daemon.clone(), name, session.status());
+    tokio::spawn(async move {
+        tokio::join!(greeter, deliver, told, mismatch);
+    })
+}
+
+/// Sends what waits for a session's master until the session is gone.
+pub(super) fn deliver(
+    daemon: &Arc<Daemon>,
+    session: &Session,
+) -> impl Future<Output = ()> + Send + use<> {
     let net = &daemon.settings().net;
     let timing = super::drain::Timing {
         shortest: net.return_retry_timer,
@@ -234,13 +248,7 @@ pub(super) fn attend(daemon: &Arc<Daemon>, session: &Session) -> tokio::task::Jo
     };
     let spool = daemon.dispatcher.spool().clone();
     let ladder = super::signing::Ladder::of(&daemon.settings());
-    let drain = super::drain::drain(session.client(), spool, session.status(), timing, ladder);
-    let told = tell(daemon.clone(), session.status());
-    let name = session.name().to_owned();
-    let mismatch = super::mismatch::watch(daemon.clone(), name, session.status());
-    tokio::spawn(async move {
-        tokio::join!(greeter, drain, told, mismatch);
-    })
+    super::drain::drain(session.client(), spool, session.status(), timing, ladder)
 }
 
 /// Keeps the service manager's status text true.

@@ -9,8 +9,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use salt_wire::crypto::{Fingerprint, HashType, PublicKey};
-use salt_wire::order::{MASTER_PORT, Order, PUBLISH_PORT};
+use salt_wire::crypto::PublicKey;
+use salt_wire::order::Order;
 
 use crate::config::{MasterAddress, Settings};
 use crate::host::{digest, fs as host_fs};
@@ -58,14 +58,17 @@ pub(super) fn folder(pki_dir: &Path) -> PathBuf {
 
 /// Where a candidate's key is kept until the switch.
 pub(super) fn candidate(pki_dir: &Path, address: &MasterAddress) -> PathBuf {
-    let host = address.host.replace(':', "-");
-    folder(pki_dir).join(format!("candidate-{host}_{}.pub", address.port))
+    key_file(pki_dir, "candidate", address)
 }
 
 /// Where the key of a master that is left is kept while it gets its last returns.
 pub(super) fn parting(pki_dir: &Path, address: &MasterAddress) -> PathBuf {
+    key_file(pki_dir, "candidate-parting", address)
+}
+
+fn key_file(pki_dir: &Path, role: &str, address: &MasterAddress) -> PathBuf {
     let host = address.host.replace(':', "-");
-    folder(pki_dir).join(format!("candidate-parting-{host}_{}.pub", address.port))
+    folder(pki_dir).join(format!("{role}-{host}_{}.pub", address.port))
 }
 
 fn drop_in(settings: &Settings) -> PathBuf {
@@ -80,44 +83,6 @@ pub(super) fn addresses(order: &Order) -> Result<Vec<(MasterAddress, String)>, C
         Ok((MasterAddress { port, ..parsed }, finger.to_owned()))
     };
     order.masters().map(address).collect()
-}
-
-/// A master on one side of a move, and what proves it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Party {
-    /// Where it is.
-    pub(super) address: MasterAddress,
-    /// Its publish port.
-    pub(super) publish_port: u16,
-    /// Its key's fingerprint.
-    pub(super) finger: Fingerprint,
-}
-
-/// Everyone on both sides of a move, as far as their keys are known.
-pub(super) fn parties(settings: &Settings, journey: &Journey) -> Vec<Party> {
-    let (masters, previous) = (Masters::of(settings), &journey.previous);
-    let saved = |path: &Path| {
-        let file = previous.files.iter().find(|f| f.path == path)?;
-        PublicKey::from_pem(file.text.as_deref()?).ok()
-    };
-    let old = previous.master.split(", ").filter_map(|name| {
-        let address = MasterAddress::parse(name, MASTER_PORT).ok()?;
-        let key = saved(&masters.own_file(&address)).or_else(|| saved(&masters.common_file()));
-        Some(Party {
-            finger: key?.fingerprint(HashType::default()),
-            publish_port: previous.publish_port.unwrap_or(PUBLISH_PORT),
-            address,
-        })
-    });
-    let new = addresses(&journey.order).unwrap_or_default();
-    let new = new.into_iter().filter_map(|(address, finger)| {
-        Some(Party {
-            finger: finger.parse().ok()?,
-            publish_port: journey.order.publish_port,
-            address,
-        })
-    });
-    old.chain(new).collect()
 }
 
 /// What the switch will change, as it is now, and what else there is.
@@ -387,7 +352,7 @@ fn unusable(path: &Path, error: &io::Error) -> Cause {
 mod tests {
     use std::cell::Cell;
 
-    use salt_wire::crypto::{OsRandom, PrivateKey};
+    use salt_wire::crypto::{HashType, OsRandom, PrivateKey};
     use salt_wire::map;
 
     use super::*;
@@ -473,22 +438,10 @@ mod tests {
         let (settings, journey, old, new) = ready(dir.path());
         usable(&settings).unwrap();
         assert_eq!(journey.previous.master, "old:4506");
-        // On either side both are known by their keys.
-        let known = |settings: &Settings| -> Vec<_> {
-            let parties = parties(settings, &journey).into_iter();
-            parties.map(|p| (p.address.to_string(), p.finger)).collect()
-        };
-        let finger = |key: &PublicKey| key.fingerprint(HashType::default());
-        let both = [
-            ("old:4506".to_owned(), finger(&old)),
-            ("new:4506".to_owned(), finger(&new)),
-        ];
-        assert_eq!(known(&settings), both);
         for _ in 0..2 {
             switch(&settings, &journey, &Real).unwrap();
         }
         assert_eq!(master(&settings, &old, &new), "new");
-        assert_eq!(known(&settings), both);
         let written = fs::read_to_string(drop_in(&settings)).unwrap();
         let options = salt_yaml::load_plain(&written).unwrap();
         for key in OURS {

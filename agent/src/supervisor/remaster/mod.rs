@@ -9,6 +9,7 @@ mod expected;
 mod files;
 mod leave;
 mod looks;
+mod parties;
 mod watch;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -132,7 +133,7 @@ struct Mover {
     /// Watches the configuration of the order with this id.
     guard: Option<(String, Task)>,
     /// Everyone on both sides of the latest move.
-    parties: Arc<Mutex<Vec<files::Party>>>,
+    parties: Arc<Mutex<Vec<parties::Party>>>,
     _handing_in: Task,
 }
 
@@ -219,7 +220,7 @@ impl Effects for Mover {
             moving => moving.journey(),
         };
         if let Some(journey) = journey {
-            let parties = files::parties(&self.daemon.settings(), journey);
+            let parties = parties::parties(&self.daemon.settings(), journey);
             *self.parties.lock().unwrap_or_else(PoisonError::into_inner) = parties;
         }
         self.settle(state);
