@@ -11,6 +11,9 @@ const DEFAULT: &str = "DEFAULT";
 /// How deep `%(name)s` may lead.
 const DEEPEST: usize = 10;
 
+/// Texts that name others several times grow with each step.
+const LARGEST: usize = 16 << 20;
+
 /// Keys with their texts; a key alone has none.
 type Section = IndexMap<String, String>;
 
@@ -140,60 +143,81 @@ pub fn read(text: &str) -> Result<Map, String> {
         key = Some((option, indent));
     }
     let mut all = Map::new();
+    let mut left = LARGEST;
     for (name, own) in sections {
         let mut keys = defaults.clone();
         keys.extend(own);
+        for value in keys.values_mut() {
+            // Blank lines below a value are none of it.
+            value.truncate(value.trim_end().len());
+        }
         let mut shown = Map::new();
         for (key, value) in &keys {
-            let value = filled(value.trim_end_matches('\n'), &keys, &name, key, 0)?;
-            shown.insert(key.as_str().into(), value.into());
+            let place = Place {
+                section: &name,
+                key,
+                keys: &keys,
+            };
+            let mut text = String::new();
+            place.fill(&mut text, value, left, 0)?;
+            left -= text.len();
+            shown.insert(key.as_str().into(), text.into());
         }
         all.insert(name.into(), shown.into());
     }
     Ok(all)
 }
 
-/// A value with what its `%(name)s` stand for.
-fn filled(
-    value: &str,
-    keys: &Section,
-    section: &str,
-    key: &str,
-    depth: usize,
-) -> Result<String, String> {
-    if depth > DEEPEST {
-        return Err(format!(
-            "Recursion limit exceeded in value substitution: option '{key}' in section '{section}' contains an interpolation key which cannot be substituted in {DEEPEST} steps. Raw value: {}",
-            python::repr(&value.into())
-        ));
-    }
-    let (mut out, mut rest) = (String::new(), value);
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('%') {
-            out.push('%');
-            rest = after;
-            continue;
-        }
-        let named = rest.strip_prefix('(').and_then(|r| r.split_once(")s"));
-        let Some((name, after)) = named else {
+/// The value that is being filled in.
+struct Place<'a> {
+    section: &'a str,
+    key: &'a str,
+    keys: &'a Section,
+}
+
+impl Place<'_> {
+    /// Appends a text with what its `%(name)s` stand for, up to `most` bytes in all.
+    fn fill(&self, out: &mut String, value: &str, most: usize, depth: usize) -> Result<(), String> {
+        let Self { section, key, keys } = self;
+        if depth > DEEPEST {
             return Err(format!(
-                "'%' must be followed by '%' or '(', found: '%{rest}'"
-            ));
-        };
-        let name = name.to_lowercase();
-        let Some(other) = keys.get(&name) else {
-            return Err(format!(
-                "Bad value substitution: option '{key}' in section '{section}' contains an interpolation key '{name}' which is not a valid option name. Raw value: {}",
+                "Recursion limit exceeded in value substitution: option '{key}' in section '{section}' contains an interpolation key which cannot be substituted in {DEEPEST} steps. Raw value: {}",
                 python::repr(&value.into())
             ));
-        };
-        out.push_str(&filled(other, keys, section, key, depth + 1)?);
-        rest = after;
+        }
+        let mut rest = value;
+        while let Some(at) = rest.find('%') {
+            out.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('%') {
+                out.push('%');
+                rest = after;
+                continue;
+            }
+            let named = rest.strip_prefix('(').and_then(|r| r.split_once(")s"));
+            let Some((name, after)) = named else {
+                return Err(format!(
+                    "'%' must be followed by '%' or '(', found: '%{rest}'"
+                ));
+            };
+            let name = name.to_lowercase();
+            let Some(other) = keys.get(&name) else {
+                return Err(format!(
+                    "Bad value substitution: option '{key}' in section '{section}' contains an interpolation key '{name}' which is not a valid option name. Raw value: {}",
+                    python::repr(&value.into())
+                ));
+            };
+            self.fill(out, other, most, depth + 1)?;
+            rest = after;
+        }
+        out.push_str(rest);
+        if out.len() > most {
+            return Err(format!(
+                "option '{key}' in section '{section}' makes the values longer than {LARGEST} bytes"
+            ));
+        }
+        Ok(())
     }
-    out.push_str(rest);
-    Ok(out)
 }
 
 #[cfg(test)]
@@ -225,12 +249,19 @@ mod tests {
             python::text(&read.into()),
             "{'a': {'home': '/srv', 'dir': '/srv/a', 'long': 'one\\ntwo\\n\\nfour', 'last': ''}, 'b': {'home': '/srv'}}"
         );
+        let blank = super::read("[a]\nx = 1\n\ny = <%(x)s>\n").unwrap();
+        assert_eq!(python::text(&blank.into()), "{'a': {'x': '1', 'y': '<1>'}}");
+        // Six steps of forty times the one before.
+        let step = |n| format!("x{n} = {}\n", format!("%(x{})s", n + 1).repeat(40));
+        let bomb: String = (0..6).map(step).collect();
+        let bomb = format!("[a]\n{bomb}x6 = boom\n");
         for wrong in [
             "x = 1\n",
             "[a]\nno delimiter\n",
             "[a]\nx=1\nx=2\n",
             "[a]\n[a]\n",
             "[a]\nx=%(y)s\n",
+            &bomb,
         ] {
             assert!(super::read(wrong).is_err(), "{wrong}");
         }
