@@ -40,6 +40,11 @@ fn salt() -> io::Result<String> {
     Ok(bytes.map(letter).iter().collect())
 }
 
+/// A password that nobody knows: none given is no empty one.
+pub fn secret() -> io::Result<String> {
+    Ok(salt()? + &salt()?)
+}
+
 /// What is shown in place of one.
 pub const HIDDEN: &str = "XXX-REDACTED-XXX";
 

@@ -171,8 +171,35 @@ fn set_password(ctx: &Context, args: &Args) -> Result {
 
 /// Also the work of `random.shadow_hash`.
 pub(super) fn gen_password(_: &Context, args: &Args) -> Result {
-    let password = args.opt_text("password")?.unwrap_or_default();
+    let password = match args.opt_text("password")? {
+        Some(password) => password,
+        None => password::secret().map_err(|e| Error::execution(e.to_string()))?,
+    };
     let algorithm = args.text("algorithm")?;
     let hash = password::hash_of(&password, args.opt_text("crypt_salt")?, &algorithm);
     Ok(hash.map_err(Error::Invocation)?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use salt_wire::{Map, map};
+
+    use crate::testing;
+
+    #[test]
+    fn no_password_is_not_the_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let ctx = testing::context(dir.path(), Map::new());
+        let hash = |password: salt_wire::Value| {
+            let given =
+                map! { "password" => password, "crypt_salt" => "salt", "algorithm" => "sha256" };
+            ctx.functions
+                .call(&ctx, "shadow.gen_password", &[], &given)
+                .unwrap()
+        };
+        assert_eq!(hash("".into()), hash("".into()));
+        let none = || hash(salt_wire::Value::Null);
+        assert_ne!(none(), hash("".into()));
+        assert_ne!(none(), none());
+    }
 }

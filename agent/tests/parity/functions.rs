@@ -173,6 +173,16 @@ pub const FUNCTIONS: &[Case] = &[
             ),
             (
                 "file.manage_file",
+                r#"["ROOT/work/there", "ROOT/work/local", {}, "http://none/foo", {"hash_type": "md5", "hsum": "00"}, "", "", "0600", "", "base", ""]"#,
+                "{}",
+            ),
+            (
+                "file.manage_file",
+                r#"["ROOT/work/new", "ROOT/work/local", {}, "http://none/foo", {"hash_type": "md5", "hsum": "00"}, "", "", "0600", "", "base", ""]"#,
+                "{}",
+            ),
+            (
+                "file.manage_file",
                 r#"["ROOT/work/deep/er", "", {}, "", {}, "", "", "0640", "", "base", ""]"#,
                 r#"{"contents": "text", "makedirs": true}"#,
             ),

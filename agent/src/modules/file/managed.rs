@@ -1,13 +1,17 @@
 //! The parts of `file.managed` that can be asked for one by one: which source it is, its checksum, what would change,
 //! and the file itself.
 
+use std::path::Path;
+
 use salt_wire::{Map, Value, map};
 
-use crate::context::{Args, Context, Result, python};
+use crate::context::{Args, Context, Error, Result, python};
+use crate::fileclient::FileHash;
+use crate::host::digest;
 use crate::host::perms::expand_user;
 use crate::modules::{Function, row};
-use crate::states::Outcome;
 use crate::states::file as states;
+use crate::states::{Outcome, limits};
 
 /// The rows about managed files.
 pub const FUNCTIONS: &[Function] = &[
@@ -83,8 +87,39 @@ fn hash_text(value: &Value) -> Value {
     }
 }
 
+/// An argument that would not be carried out is refused, before anything is looked at.
+fn refuse(function: &str, args: &Args) -> Result<()> {
+    let mut asked = limits::asked("file.managed", &args.named);
+    let labels = ["seuser", "serole", "setype", "serange"];
+    asked.extend(labels.into_iter().filter(|key| args.flag(key)));
+    if asked.is_empty() {
+        return Ok(());
+    }
+    Err(Error::execution(limits::refusal(function, &asked)))
+}
+
+/// Why a file that was fetched before is not the one that its checksum is of.
+fn other_bytes(args: &Args, sfn: &str) -> Result<Option<String>> {
+    let source = args.text("source")?;
+    let served = source.starts_with("salt://") || args.flag("skip_verify") || args.flag("use_etag");
+    let sum = args.get("source_sum");
+    let field = |key| sum.get(key).and_then(Value::as_str).map(str::to_lowercase);
+    let (Some(hash_type), Some(hsum)) = (field("hash_type"), field("hsum")) else {
+        return Ok(None);
+    };
+    if served {
+        return Ok(None);
+    }
+    let got = digest::file(Path::new(sfn), &hash_type)
+        .map_err(|error| Error::execution(format!("{sfn}: {error}")))?;
+    let announced = FileHash { hsum, hash_type };
+    let name = expand_user(&args.text("name")?);
+    Ok((got != announced.hsum).then(|| states::other_sum(&announced, &got, &name, &source)))
+}
+
 /// What the state would do.
 fn foreseen(ctx: &Context, args: &Args) -> Result<Outcome> {
+    refuse("file.check_managed", args)?;
     let env = args.text("saltenv")?;
     let hash = hash_text(args.get("source_hash"));
     let (source, hash) = states::choose_source(ctx, args.get("source"), &hash, &env)?;
@@ -154,6 +189,7 @@ fn get_source_sum(ctx: &Context, args: &Args) -> Result {
 }
 
 fn manage_file(ctx: &Context, args: &Args) -> Result {
+    refuse("file.manage_file", args)?;
     let name = expand_user(&args.text("name")?);
     let name = name.display().to_string();
     let keys = [
@@ -179,10 +215,19 @@ fn manage_file(ctx: &Context, args: &Args) -> Result {
     if args.flag("keep_mode") {
         given.insert("mode".into(), "keep".into());
     }
+    let mut ret = match args.get("ret") {
+        Value::Map(ret) if !ret.is_empty() => ret.clone(),
+        _ => map! { "name" => name, "changes" => Map::new(), "comment" => "", "result" => true },
+    };
     if args.get("contents").is_null() && args.flag("source") {
         // What was fetched and rendered before is taken as it is.
-        let fetched = args.get("sfn").is_truthy();
+        let fetched = args.flag("sfn");
         let from = if fetched { "sfn" } else { "source" };
+        if fetched && let Some(why) = other_bytes(args, &args.text("sfn")?)? {
+            ret.insert("comment".into(), why.into());
+            ret.insert("result".into(), false.into());
+            return Ok(ret.into());
+        }
         given.insert("source".into(), args.get(from).clone());
         if args.flag("source_sum") && !fetched {
             given.insert("source_hash".into(), hash_text(args.get("source_sum")));
@@ -192,10 +237,6 @@ fn manage_file(ctx: &Context, args: &Args) -> Result {
     let env = args.opt_text("saltenv")?.filter(|e| !e.is_empty());
     let env = env.as_deref().unwrap_or("base");
     let out = states::call_in(ctx, "file.managed", given, test, env)?;
-    let mut ret = match args.get("ret") {
-        Value::Map(ret) if !ret.is_empty() => ret.clone(),
-        _ => map! { "name" => name },
-    };
     ret.insert("changes".into(), out.changes.into());
     ret.insert("comment".into(), out.comment.into());
     let result = out.result.map_or(Value::Null, Value::Bool);

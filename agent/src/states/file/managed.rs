@@ -11,6 +11,7 @@ use super::perms::{self, Wanted};
 use super::source::{self, Source};
 use super::{Done, check_user, failed, mode_bits, normal_mode, os_error, owner, path_of, saltenv};
 use crate::context::{Context, Error, python};
+use crate::fileclient::FileHash;
 use crate::fileclient::url::scheme;
 use crate::host::fs::{Pending, make_dirs};
 use crate::host::{clock, diff, digest, perms as owners};
@@ -293,18 +294,12 @@ impl File<'_> {
         if got == announced.hsum {
             return None;
         }
-        let (kind, sum) = (&announced.hash_type, &announced.hsum);
-        Some(Outcome::failed(if self.path.is_file() {
-            format!(
-                "Specified {kind} checksum for {} ({sum}) does not match actual checksum ({got}). If the 'source_hash' value refers to a remote file with multiple possible matches, then it may be necessary to set 'source_hash_name'.",
-                source.address
-            )
-        } else {
-            format!(
-                "Specified {kind} checksum for {} ({sum}) does not match actual checksum ({got})",
-                self.name
-            )
-        }))
+        Some(Outcome::failed(other_sum(
+            announced,
+            &got,
+            &self.path,
+            &source.address,
+        )))
     }
 
     fn replace(&self, source: Option<&Source>, contents: Option<&[u8]>) -> Result<Outcome, Error> {
@@ -494,4 +489,19 @@ fn passable(mode: &str) -> String {
         out |= (if part == 0 { 0 } else { part | 1 }) << shift;
     }
     format!("{out:04o}")
+}
+
+/// What there is to say of a source whose checksum is not the announced one.
+pub(crate) fn other_sum(announced: &FileHash, got: &str, path: &Path, address: &str) -> String {
+    let (kind, sum) = (&announced.hash_type, &announced.hsum);
+    if path.is_file() {
+        format!(
+            "Specified {kind} checksum for {address} ({sum}) does not match actual checksum ({got}). If the 'source_hash' value refers to a remote file with multiple possible matches, then it may be necessary to set 'source_hash_name'."
+        )
+    } else {
+        format!(
+            "Specified {kind} checksum for {} ({sum}) does not match actual checksum ({got})",
+            path.display()
+        )
+    }
 }

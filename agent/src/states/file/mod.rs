@@ -24,6 +24,8 @@ mod symlink;
 mod tidy;
 mod touch;
 
+pub(crate) use managed::other_sum;
+
 use std::path::Path;
 
 use salt_wire::{Map, Value, map};
