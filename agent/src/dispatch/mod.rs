@@ -173,7 +173,7 @@ impl Dispatcher {
     /// is room.
     pub fn resume(&self) {
         for interrupted in self.inner.jobs.take_interrupted() {
-            self.inner.answer_interrupted(&interrupted);
+            self.inner.answer_interrupted(interrupted);
         }
         let limit = self.inner.base().settings.agent.job_timeout;
         while let Some(running) = self.inner.jobs.next(limit) {

@@ -42,7 +42,7 @@ impl Inner {
         }
     }
 
-    fn work(&self, running: &Running) {
+    fn work(&self, running: &Arc<Running>) {
         let publication = &running.publication;
         let span = info_span!("job", jid = running.jid());
         let _entered = span.enter();
@@ -62,13 +62,16 @@ impl Inner {
                 returned
             };
             self.jobs.leave(running);
-            self.deliver(&context, publication, load, || {
-                self.jobs.remove_proc(running)
-            });
+            self.deliver(&context, publication, load, self.answered(running));
         } else {
-            // Killed before it had written its proc file.
-            self.jobs.remove_proc(running);
+            self.jobs.outlived(running);
         }
+    }
+
+    /// Lets go of a job when its return is stored.
+    fn answered(&self, running: &Arc<Running>) -> impl FnOnce() + Send + use<> {
+        let (jobs, running) = (self.jobs.clone(), running.clone());
+        move || jobs.answered(&running)
     }
 
     /// Ends a job in the place of its thread, which may go on for a while, unheard.
@@ -101,7 +104,7 @@ impl Inner {
             };
             let load = load::single(&context.settings.id, &running.publication.load, part);
             self.jobs.leave(&running);
-            let stored = || self.jobs.remove_proc(&running);
+            let stored = self.answered(&running);
             self.deliver(&context, &running.publication, Some(load), stored);
         } else {
             // Its thread was first; it takes the job from the table itself.
@@ -119,8 +122,8 @@ impl Inner {
     }
 
     /// The agent was stopped while this job ran: its master hears that, once.
-    pub(super) fn answer_interrupted(&self, interrupted: &Interrupted) {
-        let publication = &interrupted.publication;
+    pub(super) fn answer_interrupted(&self, interrupted: Interrupted) {
+        let publication = interrupted.publication.clone();
         let (context, jid) = (self.base(), jid(&publication.load));
         if self.spool.holds(&publication.master, jid) {
             // It had ended, and its return waits.
@@ -129,7 +132,9 @@ impl Inner {
         warn!(jid, "The agent was stopped while this job ran.");
         let part = Part::interrupted(jid);
         let load = load::single(&context.settings.id, &publication.load, part);
-        self.deliver(&context, publication, Some(load), || interrupted.forget());
+        self.deliver(&context, &publication, Some(load), move || {
+            interrupted.forget();
+        });
     }
 
     /// Too many jobs wait already.
@@ -167,7 +172,7 @@ impl Inner {
         context: &Context,
         publication: &Publication,
         load: Option<Map>,
-        stored: impl FnOnce(),
+        stored: impl FnOnce() + Send + 'static,
     ) {
         let Some(load) = load else { return stored() };
         info!(
@@ -192,7 +197,8 @@ impl Inner {
             .get("pub_ret")
             .is_none_or(Value::is_truthy)
         {
-            self.spool.push_then(&publication.master, load, stored);
+            self.spool
+                .push_then(&publication.master, load, Box::new(stored));
         } else {
             stored();
         }

@@ -67,7 +67,10 @@ pub struct Running {
     since: SystemTime,
     /// When it is stopped, at the latest.
     pub deadline: Option<Instant>,
+    /// Its file of the time when it waited.
+    queued: Option<PathBuf>,
     claimed: AtomicBool,
+    answered: AtomicBool,
 }
 
 impl Running {
@@ -154,7 +157,7 @@ impl Jobs {
     pub fn admit(&self, publication: Publication, limit: Option<Duration>) -> Admission {
         let mut state = self.state();
         if state.threads < self.most && !state.closing {
-            return Admission::Run(self.start(&mut state, publication, limit));
+            return Admission::Run(self.start(&mut state, publication, None, limit));
         }
         if state.queued.len() >= QUEUE_LIMIT {
             return Admission::Refused;
@@ -178,15 +181,15 @@ impl Jobs {
             return None;
         }
         let queued = state.queued.pop_front()?;
-        let running = self.start(&mut state, queued.publication, limit);
-        drop(state);
-        drop(fs::remove_file(&queued.path));
-        Some(running)
+        Some(self.start(&mut state, queued.publication, Some(queued.path), limit))
     }
 
     /// Puts a job that could not get a thread back in front of the queue.
     pub fn put_back(&self, running: &Running) {
-        let path = self.write_queued(&running.publication);
+        let path = match &running.queued {
+            Some(path) => path.clone(),
+            None => self.write_queued(&running.publication),
+        };
         let mut state = self.state();
         state.running.remove(&running.number);
         state.threads -= 1;
@@ -200,6 +203,7 @@ impl Jobs {
         &self,
         state: &mut State,
         publication: Publication,
+        queued: Option<PathBuf>,
         limit: Option<Duration>,
     ) -> Arc<Running> {
         state.number += 1;
@@ -210,7 +214,9 @@ impl Jobs {
             cancel: Cancel::new(),
             since: SystemTime::now(),
             deadline: limit.and_then(|l| Instant::now().checked_add(l)),
+            queued,
             claimed: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
         });
         state.running.insert(running.number, running.clone());
         if running.deadline.is_some() {
@@ -219,7 +225,8 @@ impl Jobs {
         running
     }
 
-    /// Writes `proc/<jid>` as salt-minion does, for tools that look there.
+    /// Writes `proc/<jid>` as salt-minion does, for tools that look there. Only then it is no longer queued: whenever
+    /// the power fails, one of both is on disk.
     pub fn write_proc(&self, running: &Running) {
         let path = self.proc_file(running);
         let publication = &running.publication;
@@ -231,6 +238,9 @@ impl Jobs {
             write().or_else(|_| fs::create_dir_all(&self.proc_dir).and_then(|()| write()));
         if let Err(error) = written {
             warn!(jid = running.jid(), path = %path.display(), %error, "The job's proc file cannot be written.");
+        }
+        if let Some(path) = &running.queued {
+            drop(fs::remove_file(path));
         }
     }
 
@@ -244,9 +254,17 @@ impl Jobs {
         std::mem::take(&mut self.state().interrupted)
     }
 
-    /// Removes the job's proc file, if it is there.
-    pub fn remove_proc(&self, running: &Running) {
+    /// The job's return is stored: its proc file goes.
+    pub fn answered(&self, running: &Running) {
+        running.answered.store(true, Ordering::Release);
         drop(fs::remove_file(self.proc_file(running)));
+    }
+
+    /// The thread of a job that was answered in its place has ended. It may have written its proc file after that.
+    pub fn outlived(&self, running: &Running) {
+        if running.answered.load(Ordering::Acquire) {
+            drop(fs::remove_file(self.proc_file(running)));
+        }
     }
 
     /// A job's thread ends.
@@ -412,6 +430,14 @@ impl Jobs {
                         .shift_remove(MASTER)
                         .and_then(|m| m.as_str().map(str::to_owned))
                         .unwrap_or_default();
+                    // Its proc file may have been written already, but it had not begun.
+                    state.interrupted.retain(|interrupted| {
+                        let same = jid(&interrupted.publication.load) == jid(&load);
+                        if same {
+                            interrupted.forget();
+                        }
+                        !same
+                    });
                     let publication = Publication { master, load };
                     state.queued.push_back(Queued { path, publication });
                 }

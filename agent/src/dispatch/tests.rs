@@ -212,7 +212,25 @@ fn a_job_beyond_the_limit_waits_counts_as_running_and_survives() {
     let cachedir = bench.dispatcher.inner.base().settings.cachedir.clone();
     let later = Jobs::open(&cachedir, 1, 100);
     assert_eq!(later.counts(), (0, 2));
-    assert_eq!(later.next(None).unwrap().publication.master, "m:4506");
+    let begun = later.next(None).unwrap();
+    assert_eq!(begun.publication.master, "m:4506");
+    // The power fails when its proc file is there, and the one of its waiting still is: it has not begun.
+    let waited = std::fs::read_dir(cachedir.join("job_queue")).unwrap();
+    let waited: Vec<_> = waited.map(|e| e.unwrap().path()).collect();
+    let copies: Vec<_> = waited.iter().map(|p| std::fs::read(p).unwrap()).collect();
+    later.write_proc(&begun);
+    assert_eq!(later.counts(), (1, 1));
+    for (path, copy) in waited.iter().zip(copies) {
+        std::fs::write(path, copy).unwrap();
+    }
+    let again = Jobs::open(&cachedir, 1, 100);
+    assert_eq!(again.counts(), (0, 2));
+    let interrupted = again.take_interrupted();
+    let interrupted: Vec<_> = interrupted
+        .iter()
+        .map(|i| table::jid(&i.publication.load))
+        .collect();
+    assert_eq!(interrupted, ["first"]);
 
     jobs.signal("first", 9).unwrap();
     let mut order = vec![];

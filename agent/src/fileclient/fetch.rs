@@ -187,6 +187,24 @@ impl FileClient {
         }
     }
 
+    /// Whether a web server has something at this address.
+    pub fn is_on_web(&self, url: &str, verify: bool) -> bool {
+        let request = http::Request {
+            method: "HEAD".to_owned(),
+            url: url.to_owned(),
+            ..http::Request::default()
+        };
+        http::send(&self.browser(verify), &request).is_ok_and(|answer| answer.status < 400)
+    }
+
+    fn browser(&self, verify: bool) -> ureq::Agent {
+        http::agent(&http::Manner {
+            bundle: self.bundle.clone(),
+            verify,
+            ..http::Manner::default()
+        })
+    }
+
     /// Downloads an address of the web to a file, which is there whole or not at all.
     fn web(&self, url: &str, target: &Path, web: &Web) -> Result<(), FileError> {
         let (plain, _) = http::without_login(url);
@@ -211,12 +229,7 @@ impl FileClient {
             let etag = etag.trim().to_owned();
             request.headers.push(("If-None-Match".to_owned(), etag));
         }
-        let agent = http::agent(&http::Manner {
-            bundle: self.bundle.clone(),
-            verify: web.verify,
-            ..http::Manner::default()
-        });
-        let answer = http::send(&agent, &request).map_err(told)?;
+        let answer = http::send(&self.browser(web.verify), &request).map_err(told)?;
         if web.etag && answer.status == 304 {
             return Ok(());
         }

@@ -130,8 +130,11 @@ struct Waiting {
 enum Body {
     File(PathBuf),
     // The disk is full: better held here than lost.
-    Memory(Vec<u8>),
+    Memory(Vec<u8>, Stored),
 }
+
+/// Lets go of what is kept of a job.
+type Stored = Box<dyn FnOnce() + Send>;
 
 impl Spool {
     /// Opens the spool at `dir` with what an earlier run left in it. A directory that cannot be used is no reason to
@@ -153,12 +156,12 @@ impl Spool {
 
     /// Puts a return in for `master`. It is on disk (or, with a full disk, in memory) when this is back.
     pub fn push(&self, master: &str, load: Map) -> EntryId {
-        self.push_then(master, load, || ())
+        self.push_then(master, load, Box::new(|| ()))
     }
 
     /// The same; what is kept of its job goes with `stored`, before anybody can send the return: whenever the power
     /// fails, one of both is on disk, and never nothing.
-    pub fn push_then(&self, master: &str, load: Map, stored: impl FnOnce()) -> EntryId {
+    pub fn push_then(&self, master: &str, load: Map, stored: Stored) -> EntryId {
         let jid = job_id(&load);
         let bytes = Value::Map(load).to_msgpack();
         let mut state = self.state();
@@ -173,6 +176,7 @@ impl Spool {
             Ok(()) => {
                 // The disk takes what it is given (again).
                 self.settle();
+                stored();
                 Body::File(path)
             }
             Err(error) => {
@@ -180,10 +184,9 @@ impl Spool {
                     %jid, master, path = %path.display(), %error,
                     "A return cannot be written to the spool; it is kept in memory."
                 );
-                Body::Memory(bytes)
+                Body::Memory(bytes, stored)
             }
         };
-        stored();
         crash::point(format_args!("return stored"));
         let mut state = self.state();
         state.add(
@@ -220,7 +223,7 @@ impl Spool {
             })?;
             let (id, jid) = (*id, waiting.jid.clone());
             let body = match &waiting.body {
-                Body::Memory(bytes) => Ok(bytes.clone()),
+                Body::Memory(bytes, _) => Ok(bytes.clone()),
                 Body::File(path) => Err(path.clone()),
             };
             state.out.insert(id);
@@ -248,7 +251,7 @@ impl Spool {
         loop {
             let state = self.state();
             let found = state.waiting.iter().find_map(|(id, w)| match &w.body {
-                Body::Memory(bytes) => {
+                Body::Memory(bytes, _) => {
                     Some((*id, self.path(&w.master, *id, &w.jid), bytes.clone()))
                 }
                 Body::File(_) => None,
@@ -263,7 +266,10 @@ impl Spool {
             let mut state = self.state();
             match state.waiting.get_mut(&id) {
                 Some(waiting) => {
-                    waiting.body = Body::File(path);
+                    let before = std::mem::replace(&mut waiting.body, Body::File(path));
+                    if let Body::Memory(_, stored) = before {
+                        stored();
+                    }
                     state.memory_bytes -= bytes.len() as u64;
                     state.stats.in_memory -= 1;
                 }
@@ -342,7 +348,7 @@ impl Spool {
         state.out.remove(&id);
         let path = state.waiting.get(&id).and_then(|w| match &w.body {
             Body::File(path) => Some(path.clone()),
-            Body::Memory(_) => None,
+            Body::Memory(..) => None,
         });
         drop(state);
         if let Some(path) = path
@@ -420,7 +426,7 @@ impl Spool {
                 state.stats.dropped_old += 1;
             } else if state.stats.bytes > self.limits.bytes && state.waiting.len() > 1
                 || state.waiting.len() > self.limits.entries
-                || state.memory_bytes > MEMORY_LIMIT && matches!(oldest.body, Body::Memory(_))
+                || state.memory_bytes > MEMORY_LIMIT && matches!(oldest.body, Body::Memory(..))
             {
                 warn!(%jid, master, bytes = state.stats.bytes, limit = self.limits.bytes, "The spool is full; its oldest return is given up.");
                 state.stats.dropped_full += 1;
@@ -446,7 +452,7 @@ impl State {
     fn add(&mut self, id: EntryId, waiting: Waiting) {
         self.stats.waiting += 1;
         self.stats.bytes += waiting.bytes;
-        if matches!(waiting.body, Body::Memory(_)) {
+        if matches!(waiting.body, Body::Memory(..)) {
             self.memory_bytes += waiting.bytes;
             self.stats.in_memory += 1;
         }
@@ -470,7 +476,8 @@ impl State {
         self.stats.waiting -= 1;
         self.stats.bytes -= gone.bytes;
         match gone.body {
-            Body::Memory(_) => {
+            Body::Memory(_, stored) => {
+                stored();
                 self.memory_bytes -= gone.bytes;
                 self.stats.in_memory -= 1;
             }

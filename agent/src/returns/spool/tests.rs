@@ -1,5 +1,8 @@
 //! The spool alone: bounds, order, restarts, disks that take nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use salt_wire::map;
 
 use super::files::decode;
@@ -107,11 +110,17 @@ fn a_disk_that_takes_nothing_loses_nothing_and_gets_it_when_it_takes_again() {
     let spool = open(&place);
     let id = spool.push("m", map! {"jid" => "1", "return" => 5});
     assert_eq!(spool.next("m").unwrap().load["return"], 5.into());
-    spool.push("m", map! {"jid" => "2"});
+    // What is kept of a job stays until its return is on disk.
+    let kept = Arc::new(AtomicBool::new(true));
+    let let_go = kept.clone();
+    let stored = move || let_go.store(false, Ordering::SeqCst);
+    spool.push_then("m", map! {"jid" => "2"}, Box::new(stored));
     assert_eq!(spool.stats().in_memory, 2);
+    assert!(kept.load(Ordering::SeqCst));
     fs::remove_file(&place).unwrap();
     spool.push("m", map! {"jid" => "3"});
     assert_eq!(spool.stats().in_memory, 0);
+    assert!(!kept.load(Ordering::SeqCst));
     spool.ack(id);
     drop(spool);
     let spool = open(&place);

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use salt_wire::{Map, Value};
 
@@ -11,7 +10,7 @@ use crate::context::{Context, python};
 use crate::fileclient::url::scheme;
 use crate::fileclient::{FileHash, Listing, SaltUrl, Web};
 use crate::host::digest;
-use crate::host::http::{self, Manner, Request, redacted};
+use crate::host::http::redacted;
 use crate::states::Run;
 
 /// Content that is to be put in place.
@@ -82,28 +81,11 @@ fn exists(run: &Run<'_>, address: &str) -> Result<bool, String> {
         return Ok(false);
     }
     if matches!(scheme(address), "http" | "https") {
-        return Ok(answers(
-            address,
-            *run.args.get("verify_ssl") != Value::Bool(false),
-        ));
+        let verify = *run.args.get("verify_ssl") != Value::Bool(false);
+        return Ok(run.files.is_on_web(address, verify));
     }
     let path = address.strip_prefix("file://").unwrap_or(address);
     Ok(path.starts_with('/') && Path::new(path).exists())
-}
-
-/// Whether a web server has something at this address.
-fn answers(address: &str, verify: bool) -> bool {
-    let agent = http::agent(&Manner {
-        verify,
-        timeout: Duration::from_secs(60),
-        ..Manner::default()
-    });
-    let request = Request {
-        method: "HEAD".to_owned(),
-        url: address.to_owned(),
-        ..Request::default()
-    };
-    http::send(&agent, &request).is_ok_and(|answer| answer.status < 400)
 }
 
 /// Fetches, verifies and renders a source; the error is the state's comment, and tells no passwords.
