@@ -108,10 +108,11 @@ impl Output {
         }
     }
 
-    /// Asks before something that cannot be taken back; `--yes` answers for the operator.
-    pub fn consent(&self, question: &str) -> Result<()> {
+    /// Asks before something that cannot be taken back; `--yes` answers for the operator. Whether somebody was asked,
+    /// and may have taken his time.
+    pub fn consent(&self, question: &str) -> Result<bool> {
         if self.yes {
-            return Ok(());
+            return Ok(false);
         }
         let refused = |message: &str| {
             Error::new(Kind::Refused, message).hint("add --yes to do it without being asked")
@@ -124,7 +125,7 @@ impl Output {
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
         if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
-            Ok(())
+            Ok(true)
         } else {
             Err(refused(&format!("{question}: not agreed to")))
         }

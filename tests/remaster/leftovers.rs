@@ -1,12 +1,13 @@
 //! The keys that a move leaves on the old master: deleted at their time, in one run that is resumed and undone as
 //! any other operation, and watched.
 
+use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use harness::{Agent, Finished, Master};
 use serde_json::json;
 
-use crate::fleet::{bridge, waiting};
+use crate::fleet::{bridge, killed, waiting};
 use crate::pair::{answers, wait_end};
 
 /// A part of the day that begins in so many hours, in UTC.
@@ -35,6 +36,10 @@ pub(crate) fn go_at_their_time_and_come_back(old: &Master, new: &Master, last: &
         let args = [&clean[..], more].concat();
         Finished::run(waiting(old, 1, &args).env("TZ", "UTC"))
     };
+    // The old master itself is no new one.
+    let own = old.config_dir().display().to_string();
+    let same = bridge(old, &["-y", "remaster", "clean", "--to-config", &own]);
+    assert!(same.stderr.contains("they are the same"), "{same:?}");
     let (closed, open) = (window(2, 3), window(23, 25));
     let all = ["a1", "a2", "a3"];
 
@@ -90,10 +95,22 @@ pub(crate) fn go_at_their_time_and_come_back(old: &Master, new: &Master, last: &
     );
     assert_eq!(bridge(old, &resume).code, 6, "it is over");
 
-    // And undone.
-    let back = bridge(old, &["-y", "-o", "json", "ops", "rollback", "last"]).success();
+    // And undone, wherever that is interrupted; one has come for its key meanwhile.
+    let pem = fs::read_to_string(new.pki_dir().join("minions/a1")).unwrap();
+    fs::write(old.pki_dir().join("minions_pre/a1"), pem).unwrap();
+    let rollback = ["-y", "-o", "json", "ops", "rollback", "last"];
+    for point in ["back.begun", "back.put", "back.done"] {
+        killed(old, point, &rollback);
+        assert_eq!(
+            bridge(old, &resume).code,
+            6,
+            "{point}: it is on its way back"
+        );
+    }
+    let back = bridge(old, &rollback).success();
     assert_eq!(back.json()["back"], 2, "{back:?}");
     assert_eq!(old.keys("minions"), all);
+    assert_eq!(old.keys("minions_pre"), Vec::<String>::new());
 
     // One comes home, is left there, and authenticates anew: that is counted.
     let go = |to: &Master| {

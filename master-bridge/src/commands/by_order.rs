@@ -285,7 +285,8 @@ impl Ordering<'_> {
         let names: Vec<&str> = work.iter().map(|m| m.id.as_str()).collect();
         self.mark(&names, Action::HandOver, StepState::Begun, ("", ""))?;
         fault::point("hand-over.begun");
-        let bad = hand_over(&mut self.new, &work, held).await?;
+        let due: Vec<_> = work.iter().map(|m| m.due()).collect();
+        let bad = hand_over(&mut self.new, &due, held).await?;
         for (id, why) in &bad {
             for action in [Action::HandOver, Action::Move] {
                 self.mark(&[id], action, StepState::Failed, ("no-key", why))?;

@@ -2,23 +2,27 @@
 //! good are deleted there, in one run: a deletion rotates the master's AES key, and everyone who is left
 //! authenticates anew.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
 
 use super::begin::begin;
+use super::travel::moved;
 use super::vm_work::ROLLING_BACK;
-use super::{open, patience, short};
+use super::{patience, short};
 use crate::cli::Global;
 use crate::error::{Error, Kind, Result};
-use crate::fleet::leftovers::{Cleaning, gone_for_good, herd};
+use crate::fleet::herd::{self, Herd};
+use crate::fleet::leftovers::{Cleaning, Found, begun, find};
 use crate::fleet::master_finger;
-use crate::journal::{Journal, OpState, Operation};
+use crate::journal::{Journal, OpState, Operation, StepState};
 use crate::output::Output;
 use crate::plan::CleanPlan;
 use crate::plan::cleaning::{OldKey, Window};
+use crate::salt::job::Patience;
 use crate::salt::keys::Key;
 use crate::salt::{Local, MasterConfig};
 
@@ -48,46 +52,100 @@ pub struct Clean {
 }
 
 impl Clean {
-    /// Looks who is gone for good, asks, deletes, and watches the rest.
+    /// Looks who is gone for good, asks, looks again, deletes, and watches the rest.
     pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
-        let mut old = open(global).await?;
-        let config = MasterConfig::read(&self.to_config)?;
-        let fingers = (
-            master_finger(&MasterConfig::read(&global.salt_config)?.pki_dir)?,
-            master_finger(&config.pki_dir)?,
-        );
-        let mut new = Local::open(config).await?;
-        let patience = short(patience(global, &old));
-        let (gone, left) = gone_for_good(&mut old, &mut new, &self.ids, patience).await?;
-        if gone.is_empty() {
+        let mut masters = Masters::open(&global.salt_config, &self.to_config).await?;
+        let patience = short(patience(global, &masters.old));
+        let found = masters.find(&self.ids, patience).await?;
+        let left = found.left.len();
+        for (id, why) in &found.keep {
+            output.say(&format!("{id} keeps its key: {why}"));
+        }
+        if found.gone.is_empty() {
             output.say("no key on the old master belongs to a minion that has moved for good");
-            output.document(&json!({"deleted": [], "left": left, "dry_run": global.dry_run}));
+            output.document(&json!({
+                "deleted": [], "left": left, "keep": found.keep, "dry_run": global.dry_run,
+            }));
             return Ok(ExitCode::SUCCESS);
         }
-        let plan = CleanPlan {
-            old: fingers.0.to_string(),
-            new: fingers.1.to_string(),
-            keys: gone.iter().filter_map(old_key).collect(),
-            left,
-            window: (!self.now).then_some(self.window),
-        };
-        let rows: Vec<_> = gone.iter().map(|k| vec![k.id.clone(), k.shown()]).collect();
-        output.table(&["id", "fingerprint"], &rows);
+        let plan = self.plan(&masters, &found);
+        let rows = found.gone.iter().map(|k| vec![k.id.clone(), k.shown()]);
+        output.table(&["id", "fingerprint"], &rows.collect::<Vec<_>>());
         output.say(&format!(
             "{left} minions are left; the master rotates its key within a minute, and they authenticate anew with their next job, {:.1} a second if that reaches all within 10 s",
             left as f64 / 10.0
         ));
         if global.dry_run {
             output.document(&json!({
-                "would_delete": plan.ids(), "left": left, "dry_run": true, "hash": plan.hash(),
+                "would_delete": plan.ids(), "left": left, "keep": found.keep, "dry_run": true,
+                "hash": plan.hash(),
             }));
             return Ok(ExitCode::SUCCESS);
         }
-        in_time(&plan)?;
+        let now = "say --now";
+        in_time(&plan, left, now)?;
         let count = plan.keys.len();
-        output.consent(&format!("delete {count} keys on the old master"))?;
+        let mut gone = found.gone;
+        if output.consent(&format!("delete {count} keys on the old master"))? {
+            // Whoever was asked may have taken his time.
+            let again = masters.find(&self.ids, patience).await?;
+            let then = self.plan(&masters, &again);
+            if then.hash() != plan.hash() {
+                return Err(moved(then.differences(&plan), &then.hash()));
+            }
+            in_time(&plan, left, now)?;
+            gone = again.gone;
+        }
         let (mut journal, _held, op) = begin(COMMAND, plan, Some(&self.to_config), global, output)?;
-        carry_out(&mut journal, &op, &mut old, &gone, !self.no_watch, output).await
+        let left = found.left;
+        carry_out(&mut journal, &op, &mut masters.old, (&gone, &left), output).await
+    }
+
+    fn plan(&self, masters: &Masters, found: &Found) -> CleanPlan {
+        CleanPlan {
+            old: masters.fingers.0.clone(),
+            new: masters.fingers.1.clone(),
+            keys: found.gone.iter().filter_map(old_key).collect(),
+            left: found.left.iter().cloned().collect(),
+            window: (!self.now).then_some(self.window),
+            watch: !self.no_watch,
+        }
+    }
+}
+
+/// The two masters of a move, which are two.
+struct Masters {
+    old: Local,
+    new: Local,
+    /// Of their keys.
+    fingers: (String, String),
+}
+
+impl Masters {
+    async fn open(old: &Path, new: &Path) -> Result<Self> {
+        let (old, new) = (MasterConfig::read(old)?, MasterConfig::read(new)?);
+        let fingers = (
+            master_finger(&old.pki_dir)?.to_string(),
+            master_finger(&new.pki_dir)?.to_string(),
+        );
+        if old.pki_dir == new.pki_dir || fingers.0 == fingers.1 {
+            let text = format!(
+                "both masters have one key, {}: they are the same",
+                fingers.0
+            );
+            return Err(Error::new(Kind::Usage, text).hint(
+                "-c names the configuration directory of the old master, --to-config that of the new one",
+            ));
+        }
+        Ok(Self {
+            old: Local::open(old).await?,
+            new: Local::open(new).await?,
+            fingers,
+        })
+    }
+
+    async fn find(&mut self, only: &[String], patience: Patience) -> Result<Found> {
+        find(&mut self.old, &mut self.new, only, patience).await
     }
 }
 
@@ -106,19 +164,25 @@ pub(super) async fn resume(
     global: &Global,
     output: &Output,
 ) -> Result<ExitCode> {
-    let mut old = Local::open(MasterConfig::read(&op.old_config)?).await?;
-    let patience = short(patience(global, &old));
-    let ids: Vec<String> = op.plan.keys.iter().map(|k| k.id.clone()).collect();
-    let mut new = match &op.new_config {
-        Some(dir) => Local::open(MasterConfig::read(dir)?).await?,
-        None => return Err(Error::new(Kind::Local, "the plan needs the new master")),
+    let Some(new) = &op.new_config else {
+        return Err(Error::new(Kind::Local, "the plan needs the new master"));
     };
-    let (gone, _) = gone_for_good(&mut old, &mut new, &ids, patience).await?;
-    if !gone.is_empty() {
-        in_time(&op.plan)?;
+    let mut masters = Masters::open(&op.old_config, new).await?;
+    if (&masters.fingers.0, &masters.fingers.1) != (&op.plan.old, &op.plan.new) {
+        let text = "one of the two masters has another key than when this began";
+        let hint = format!("`master-bridge ops end {}` gives it up", op.id);
+        return Err(Error::new(Kind::Refused, text).hint(hint));
+    }
+    let patience = short(patience(global, &masters.old));
+    let ids: Vec<String> = op.plan.keys.iter().map(|k| k.id.clone()).collect();
+    let found = masters.find(&ids, patience).await?;
+    if !found.gone.is_empty() {
+        let hint = format!("`ops end {}` it and give `remaster clean --now`", op.id);
+        in_time(&op.plan, found.left.len(), &hint)?;
     }
     output.say(&format!("operation {} goes on", op.id));
-    carry_out(journal, op, &mut old, &gone, true, output).await
+    let found = (&found.gone[..], &found.left);
+    carry_out(journal, op, &mut masters.old, found, output).await
 }
 
 /// Puts the keys back.
@@ -128,16 +192,18 @@ pub(super) async fn rollback(
     global: &Global,
     output: &Output,
 ) -> Result<ExitCode> {
-    let ids = op.plan.ids();
-    if global.dry_run {
-        output.data(&format!(
-            "would put {} keys back on the old master",
-            ids.len()
-        ));
-        output.document(&json!({"operation": op.id, "dry_run": true, "back": ids.len()}));
+    if op.state == OpState::RolledBack {
+        output.say("it is rolled back: nothing to do");
+        output.document(&json!({"operation": op.id, "back": 0, "not_back": {}}));
         return Ok(ExitCode::SUCCESS);
     }
-    output.consent(&format!("put {} keys back on the old master", ids.len()))?;
+    let count = begun(journal, op, &[StepState::Begun, StepState::Done])?.len();
+    if global.dry_run {
+        output.data(&format!("would put {count} keys back on the old master"));
+        output.document(&json!({"operation": op.id, "dry_run": true, "back": count}));
+        return Ok(ExitCode::SUCCESS);
+    }
+    output.consent(&format!("put {count} keys back on the old master"))?;
     let mut old = Local::open(MasterConfig::read(&op.old_config)?).await?;
     let _held = journal.hold(&op.id)?;
     journal.retake(op)?;
@@ -157,13 +223,16 @@ pub(super) async fn rollback(
     };
     let (state, note) = match back.stay.len() {
         0 => (OpState::RolledBack, String::new()),
-        count => (OpState::Failed, format!("{count} ids have other keys now")),
+        count => (OpState::Failed, format!("{count} keys are not back")),
     };
     journal.set_state(&op.id, state, &note)?;
     output.data(&format!(
         "{} keys are back on the old master",
         back.done.len()
     ));
+    for (id, why) in &back.stay {
+        output.say(&format!("{id} is not back: {why}"));
+    }
     output.document(&json!({
         "operation": op.id, "back": back.done.len(), "not_back": back.stay,
     }));
@@ -182,8 +251,7 @@ async fn carry_out(
     journal: &mut Journal,
     op: &Operation<CleanPlan>,
     old: &mut Local,
-    gone: &[Key],
-    watch: bool,
+    (gone, left): (&[Key], &BTreeSet<String>),
     output: &Output,
 ) -> Result<ExitCode> {
     journal.set_state(&op.id, OpState::Running, "")?;
@@ -202,36 +270,40 @@ async fn carry_out(
     };
     let (state, note) = match cleaned.stay.len() {
         0 => (OpState::Done, String::new()),
-        count => (OpState::Failed, format!("{count} keys stay")),
+        count => (
+            OpState::Failed,
+            format!("{count} keys are not as they should be"),
+        ),
     };
     journal.set_state(&op.id, state, &note)?;
     output.say(&format!("{} keys deleted", cleaned.done.len()));
     for (id, why) in &cleaned.stay {
-        output.say(&format!("{id} stays: {why}"));
+        output.say(&format!("{id}: {why}"));
     }
     // What it was made for is done: who looks away now misses the numbers only.
-    let herd = match op.plan.left {
-        left if left > 0 && watch && cleaned.rotates => Some(herd(old, left, output).await?),
-        _ => None,
+    let herd = match !left.is_empty() && op.plan.watch && cleaned.rotates {
+        true => Some(herd::watch(old, left, output).await?),
+        false => None,
     };
     output.document(&json!({
-        "operation": op.id, "deleted": cleaned.done, "stay": cleaned.stay, "left": op.plan.left,
-        "dry_run": false,
-        "rotated": herd.as_ref().map(|h| h.rotated),
-        "authentications": herd.as_ref().map(|h| h.count),
-        "peak_per_second": herd.as_ref().map(|h| h.peak),
+        "operation": op.id, "deleted": cleaned.done, "absent": cleaned.absent, "stay": cleaned.stay,
+        "left": left.len(), "dry_run": false,
+        "rotated": herd.as_ref().map(Herd::rotated),
+        "authentications": herd.as_ref().map(Herd::count),
+        "peak_per_second": herd.as_ref().map(Herd::peak),
     }));
     Ok(exit(cleaned.stay.is_empty()))
 }
 
-/// Refuses what does not belong into this hour.
-fn in_time(plan: &CleanPlan) -> Result<()> {
+/// Refuses what does not belong into this hour; `or_else` is what can be done besides.
+fn in_time(plan: &CleanPlan, left: usize, or_else: &str) -> Result<()> {
     let now = jiff::Zoned::now();
     let minute = u32::from(now.hour().unsigned_abs()) * 60 + u32::from(now.minute().unsigned_abs());
-    let Some(window) = plan.window.filter(|_| !plan.may_begin(minute)) else {
+    let Some(window) = plan.window.filter(|_| !plan.may_begin(minute, left)) else {
         return Ok(());
     };
     let text = format!("it is {}: not within {window}", now.strftime("%H:%M"));
-    Err(Error::new(Kind::Refused, text)
-        .hint("everyone who is left authenticates anew: do it then, or say --now"))
+    Err(Error::new(Kind::Refused, text).hint(format!(
+        "everyone who is left authenticates anew: do it then, or {or_else}"
+    )))
 }

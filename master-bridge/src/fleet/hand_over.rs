@@ -1,53 +1,50 @@
-//! A wave's keys, put on the new master beside the old one.
+//! Keys that minions have elsewhere, put on a master: those of a wave on the new one, those of who comes home on the
+//! old one.
 
 use std::collections::BTreeMap;
 
 use crate::error::Result;
-use crate::plan::Member;
 use crate::salt::Master;
 use crate::salt::keys::{self, Key, KeyState};
 
-/// Puts keys on a master and looks whether it shows them; who it does not show, and why.
+/// Puts keys on a master, given as id and fingerprint, and looks whether it shows them; who it does not show, and why.
 pub async fn hand_over(
     new: &mut dyn Master,
-    work: &[&Member],
+    work: &[(&str, &str)],
     held: &BTreeMap<String, Key>,
 ) -> Result<BTreeMap<String, String>> {
     let mut bad = BTreeMap::new();
     let before = keys::all(new).await?;
     let mut accept: Vec<&Key> = Vec::new();
-    for member in work {
-        let Some(key) = held.get(&member.id) else {
-            bad.insert(
-                member.id.clone(),
-                "the old master has no key of it any more".to_owned(),
-            );
+    for (id, fingerprint) in work.iter().copied() {
+        let Some(key) = held.get(id) else {
+            let why = "the other master has no key of it any more";
+            bad.insert(id.to_owned(), why.to_owned());
             continue;
         };
-        if key.shown() != member.fingerprint {
+        if key.shown() != fingerprint {
             let why = format!(
-                "the old master's key is {} by now, not {}",
-                key.shown(),
-                member.fingerprint
+                "the other master's key is {} by now, not {fingerprint}",
+                key.shown()
             );
-            bad.insert(member.id.clone(), why);
+            bad.insert(id.to_owned(), why);
             continue;
         }
-        let there: Vec<&Key> = before.iter().filter(|k| k.id == member.id).collect();
+        let there: Vec<&Key> = before.iter().filter(|k| k.id == id).collect();
         match there.as_slice() {
             [] => {
                 if let Err(error) = new.install_key(key).await {
-                    bad.insert(member.id.clone(), error.to_string());
+                    bad.insert(id.to_owned(), error.to_string());
                 }
             }
-            [one] if one.shown() == member.fingerprint => {
+            [one] if one.shown() == fingerprint => {
                 if one.state == KeyState::Pending {
                     accept.push(one);
                 }
             }
             _ => {
-                let why = "the new master holds another key under this id by now";
-                bad.insert(member.id.clone(), why.to_owned());
+                let why = "the master holds another key under this id by now";
+                bad.insert(id.to_owned(), why.to_owned());
             }
         }
     }
@@ -58,17 +55,13 @@ pub async fn hand_over(
         tracing::info!(%error, "Not every key was accepted.");
     }
     let there = keys::all(new).await?;
-    for member in work
-        .iter()
-        .filter(|m| !bad.contains_key(&m.id))
-        .collect::<Vec<_>>()
-    {
-        let same = there.iter().any(|k| {
-            k.id == member.id && k.state == KeyState::Accepted && k.shown() == member.fingerprint
-        });
-        if !same {
-            let why = "the new master does not show its key as accepted";
-            bad.insert(member.id.clone(), why.to_owned());
+    for (id, fingerprint) in work.iter().copied() {
+        let same = there
+            .iter()
+            .any(|k| k.id == id && k.state == KeyState::Accepted && k.shown() == fingerprint);
+        if !same && !bad.contains_key(id) {
+            let why = "the master does not show its key as accepted";
+            bad.insert(id.to_owned(), why.to_owned());
         }
     }
     Ok(bad)

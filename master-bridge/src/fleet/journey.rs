@@ -243,7 +243,8 @@ impl Journey<'_> {
             )?;
             fault::point("hand-over.begun");
             let held = super::look::accepted(self.old).await?;
-            bad = hand_over(new, &work, &held).await?;
+            let due: Vec<_> = work.iter().map(|m| m.due()).collect();
+            bad = hand_over(new, &due, &held).await?;
             fault::point("hand-over.effect");
         }
         let good: Vec<&str> = names

@@ -1,7 +1,7 @@
-//! Moving minions between two masters. `look.rs` asks both masters and everyone on them; `journey.rs` takes
-//! an operation of the journal through its waves, `hand_over.rs` puts a wave's keys on the new master, `blind.rs` one that only the old master sees; `carrier.rs` leaves signed orders
-//! where minions look; `cross.rs` is
-//! one crossing between two masters, either way; `undo.rs` brings waves back; `leftovers.rs` cleans up behind them;
+//! Moving minions between two masters. `look.rs` asks both masters and everyone on them; `journey.rs` takes an operation
+//! of the journal through its waves, `blind.rs` one that only the old master sees; `hand_over.rs` puts keys on a master;
+//! `carrier.rs` leaves signed orders where minions look; `cross.rs` is one crossing between two masters, either way;
+//! `undo.rs` brings waves back; `leftovers.rs` cleans up behind them, and `herd.rs` counts who comes back then;
 //! `watch.rs` waits for minions.
 //! What is decided is decided in `plan/`.
 
@@ -9,7 +9,10 @@ mod blind;
 pub mod carrier;
 pub mod cross;
 pub mod ends;
+#[cfg(test)]
+mod fake;
 pub mod hand_over;
+pub mod herd;
 pub mod journey;
 pub mod leftovers;
 pub mod look;

@@ -163,7 +163,8 @@ impl Undo<'_> {
     ) -> Result<BTreeSet<String>> {
         // The old master may have forgotten some keys by now; the new one holds the same.
         let held = accepted(self.new).await?;
-        let keyless = hand_over(self.old, members, &held).await?;
+        let due: Vec<_> = members.iter().map(|m| m.due()).collect();
+        let keyless = hand_over(self.old, &due, &held).await?;
         for (id, why) in &keyless {
             self.lost(at, id, ("no-key", why), bad)?;
         }

@@ -1,6 +1,7 @@
 //! The keys that a move leaves on the old master, and when they may go: a deletion rotates the master's AES key, and
 //! everyone who is left there authenticates anew.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use salt_wire::crypto::HashType;
@@ -29,10 +30,12 @@ pub struct CleanPlan {
     pub new: String,
     /// The keys to delete, in the order of their ids.
     pub keys: Vec<OldKey>,
-    /// How many minions are left on the old master.
-    pub left: usize,
+    /// Who is left on the old master, in order.
+    pub left: Vec<String>,
     /// When it may be done; nothing: at once.
     pub window: Option<Window>,
+    /// Whether somebody looks on while those who are left come back.
+    pub watch: bool,
 }
 
 impl CleanPlan {
@@ -47,9 +50,43 @@ impl CleanPlan {
         self.keys.iter().map(|key| key.id.as_str()).collect()
     }
 
-    /// Whether it may be done at this minute of the day: nobody has to come back if nobody is left.
-    pub fn may_begin(&self, minute: u32) -> bool {
-        self.left == 0 || self.window.is_none_or(|window| window.holds(minute))
+    /// Whether it may be done at this minute of the day, with so many left by now: nobody has to come back if nobody is
+    /// left.
+    pub fn may_begin(&self, minute: u32, left: usize) -> bool {
+        left == 0 || self.window.is_none_or(|window| window.holds(minute))
+    }
+
+    /// What is different in the world since an earlier plan.
+    pub fn differences(&self, before: &Self) -> Vec<String> {
+        let key = |key: &OldKey| format!("{} ({})", key.id, key.fingerprint);
+        let keys = |plan: &Self| plan.keys.iter().map(key).collect::<BTreeSet<_>>();
+        let left = |plan: &Self| plan.left.iter().cloned().collect::<BTreeSet<_>>();
+        let mut told = Vec::new();
+        let mut tell = |now: BTreeSet<String>, was: BTreeSet<String>, words: [&str; 2]| {
+            for (some, words) in [
+                (was.difference(&now), words[0]),
+                (now.difference(&was), words[1]),
+            ] {
+                told.extend(some.map(|one| format!("{one} {words}")));
+            }
+        };
+        tell(
+            keys(self),
+            keys(before),
+            ["is not gone for good any more", "is gone for good by now"],
+        );
+        tell(
+            left(self),
+            left(before),
+            [
+                "is not left on the old master any more",
+                "is on the old master by now",
+            ],
+        );
+        if (&self.old, &self.new) != (&before.old, &before.new) {
+            told.push("a master has another key".to_owned());
+        }
+        told
     }
 }
 
@@ -119,7 +156,7 @@ impl std::fmt::Display for Window {
 
 #[cfg(test)]
 mod tests {
-    use super::super::AnyPlan;
+    use super::super::{AnyPlan, Planned};
     use super::*;
 
     #[test]
@@ -138,27 +175,67 @@ mod tests {
         }
     }
 
-    #[test]
-    fn it_waits_for_its_time_and_comes_back_from_the_journal() {
-        let key = OldKey {
-            id: "m1".into(),
+    fn plan(keys: &[&str], left: &[&str]) -> CleanPlan {
+        let key = |id: &&str| OldKey {
+            id: (*id).to_owned(),
             fingerprint: "aa".into(),
             pem: "pem".into(),
         };
-        let mut plan = CleanPlan {
+        CleanPlan {
             old: "oo".into(),
             new: "nn".into(),
-            keys: vec![key],
-            left: 3,
+            keys: keys.iter().map(key).collect(),
+            left: left.iter().map(|id| (*id).to_owned()).collect(),
             window: "01:00-05:00".parse().ok(),
-        };
-        assert!(plan.may_begin(61) && !plan.may_begin(600));
+            watch: true,
+        }
+    }
+
+    #[test]
+    fn it_waits_for_its_time_and_comes_back_from_the_journal() {
+        let mut plan = plan(&["m1"], &["m2", "m3"]);
+        assert!(plan.may_begin(61, 2) && !plan.may_begin(600, 2));
         let text = serde_json::to_string(&plan).unwrap();
         let back: AnyPlan = serde_json::from_str(&text).unwrap();
         assert!(matches!(back, AnyPlan::Clean(back) if back == plan));
-        plan.left = 0;
-        assert!(plan.may_begin(600), "nobody has to come back");
-        (plan.left, plan.window) = (3, None);
-        assert!(plan.may_begin(600), "at once");
+        // It is the day's number that counts, not the one of the day that it was planned.
+        assert!(plan.may_begin(600, 0), "nobody has to come back");
+        plan.left.clear();
+        assert!(!plan.may_begin(600, 1), "somebody came since");
+        plan.window = None;
+        assert!(plan.may_begin(600, 1), "at once");
+    }
+
+    #[test]
+    fn both_masters_hold_its_minions() {
+        let plan = plan(&["m1", "m2"], &["m3"]);
+        let held: Vec<_> = [("oo", "m1"), ("nn", "m1"), ("oo", "m2"), ("nn", "m2")]
+            .map(|(place, id)| (place.to_owned(), id.to_owned()))
+            .into();
+        assert_eq!(plan.holds(), held);
+    }
+
+    #[test]
+    fn what_has_moved_while_somebody_thought_is_named() {
+        let before = plan(&["m1", "m2"], &["m3"]);
+        assert!(before.differences(&before).is_empty());
+        let now = plan(&["m1"], &["m2", "m4"]);
+        assert_ne!(now.hash(), before.hash());
+        assert_eq!(
+            now.differences(&before),
+            [
+                "m2 (aa) is not gone for good any more",
+                "m3 is not left on the old master any more",
+                "m2 is on the old master by now",
+                "m4 is on the old master by now",
+            ]
+        );
+        // As many as before, but others: another world.
+        assert_ne!(plan(&["m1"], &["m5"]).hash(), plan(&["m1"], &["m6"]).hash());
+        let other = CleanPlan {
+            new: "xx".into(),
+            ..before.clone()
+        };
+        assert_eq!(other.differences(&before), ["a master has another key"]);
     }
 }

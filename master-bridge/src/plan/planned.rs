@@ -74,8 +74,11 @@ impl Planned for CleanPlan {
     }
 
     fn holds(&self) -> Vec<(String, String)> {
-        let ids = self.keys.iter().map(|key| key.id.clone());
-        ids.map(|id| (self.old.clone(), id)).collect()
+        // On neither may anybody move them meanwhile.
+        let masters = [&self.old, &self.new];
+        let ids = self.keys.iter().map(|key| &key.id);
+        ids.flat_map(|id| masters.map(|master| (master.clone(), id.clone())))
+            .collect()
     }
 
     fn rows(&self) -> Vec<(usize, String, &'static str)> {

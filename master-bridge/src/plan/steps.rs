@@ -101,6 +101,13 @@ pub struct Member {
     pub from: String,
 }
 
+impl Member {
+    /// Its id and the fingerprint of the key that a master must have of it.
+    pub fn due(&self) -> (&str, &str) {
+        (&self.id, &self.fingerprint)
+    }
+}
+
 /// Minions that move, and are kept or called back, together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedWave {
