@@ -157,6 +157,16 @@ fn looked_at(old: &Master, new: &Master, config: &str) {
         let args = ["-o", "json", "master", "check", "--to-config", config];
         bridge(old, &[&args[..], more].concat())
     };
+    // Where there is nobody yet, it is compiled all the same.
+    let own = bridge(
+        new,
+        &["-o", "json", "master", "check", "--to-config", config],
+    );
+    let words = own.json()["checks"]["pillar"].to_string();
+    assert!(
+        words.contains("true") && words.contains("nobody.invalid"),
+        "{words}"
+    );
     let less = check(&["--sample", "2"]);
     assert_eq!(less.code, 1, "{less:?}");
     let words = less.json()["checks"]["pillar"]["found"].to_string();
@@ -174,7 +184,7 @@ fn looked_at(old: &Master, new: &Master, config: &str) {
     let good = check(&["--minion", "a3"]);
     assert_eq!(good.code, 0, "{good:?}");
     let words = good.json()["checks"]["pillar"]["found"].to_string();
-    let whole = "compiles for a3: 2 keys, with every key that they have on the old one";
+    let whole = "compiles for a3: 2 top-level keys, among them all that they have on the old one";
     assert!(
         words.contains(whole) && !words.contains("not known"),
         "{words}"

@@ -10,6 +10,8 @@ use crate::salt::{Local, Master, MasterConfig, keyfile};
 
 /// A runner starts a process of its own.
 const RUNNER: Duration = Duration::from_secs(60);
+/// For whom a pillar is compiled if there is nobody: an id that no minion has.
+const NOBODY: &str = "nobody.invalid";
 /// What the runner takes for its own arguments.
 const RESERVED: [&str; 8] = [
     "minion",
@@ -53,14 +55,23 @@ pub(super) async fn good(
     mut old: Option<Local>,
     ids: &[String],
 ) -> Result<String, String> {
-    let Some(first) = ids.first() else {
-        return Ok("there is nobody to compile it for (--minion names one)".into());
-    };
+    if ids.is_empty() {
+        let who = "an id that nobody has, without grains: there is no minion to take (--minion names one)";
+        let there = pillar(new, NOBODY, None).await;
+        return match there {
+            Ok(there) => Ok(format!(
+                "compiles for {NOBODY}, {who}: {}",
+                count(&[there.len()])
+            )),
+            Err(why) => Err(format!("{why}; {NOBODY} is {who}")),
+        };
+    }
     let known = match &mut old {
         Some(old) => grains(old, ids).await,
         None => Map::new(),
     };
-    let (mut counts, mut bad, mut without) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut counts, mut bad) = (Vec::new(), Vec::new());
+    let (mut without, mut alone) = (Vec::new(), Vec::new());
     for id in ids {
         let grains = known.get(id.as_str()).and_then(Value::as_map);
         if grains.is_none_or(Map::is_empty) {
@@ -77,6 +88,7 @@ pub(super) async fn good(
         // What they have today is no measure if it cannot be had.
         let Some(old) = &mut old else { continue };
         let Ok(here) = pillar(old, id, grains).await else {
+            alone.push(id.as_str());
             continue;
         };
         let missing = here.keys().filter(|key| !there.contains_key(*key));
@@ -88,25 +100,48 @@ pub(super) async fn good(
     if !bad.is_empty() {
         return Err(bad.join("; "));
     }
-    let compared = match &old {
-        Some(_) => ", with every key that they have on the old one",
-        None => "",
+    let compared = old.is_some().then_some(alone.as_slice());
+    Ok(words(ids, &counts, compared, &without))
+}
+
+/// What a good pillar is like, and what of it was compared with the old master's: all but those who are `alone`, if
+/// there was an old one.
+fn words(ids: &[String], counts: &[usize], alone: Option<&[&str]>, without: &[&str]) -> String {
+    let compared = match alone {
+        None => String::new(),
+        Some(alone) if alone.len() == ids.len() => {
+            ", not compared: the old master compiles none for them".into()
+        }
+        Some(alone) => {
+            let all =
+                ", among them all that they have on the old one (below them nothing was compared)";
+            match alone {
+                [] => all.into(),
+                alone => format!(
+                    "{all}, but for {}: the old one compiles none",
+                    alone.join(", ")
+                ),
+            }
+        }
     };
-    let blind = match without.as_slice() {
+    let blind = match without {
         [] => String::new(),
         ids => format!(" (grains of {} are not known here)", ids.join(", ")),
     };
-    let (least, most) = (counts.iter().min(), counts.iter().max());
-    let keys = match (least, most) {
-        (Some(least), Some(most)) if least != most => format!("{least} to {most} keys"),
-        (Some(least), _) => format!("{least} keys"),
-        _ => "no keys".into(),
+    let who = match ids {
+        [first, _, ..] => format!("{} of them, from {first} on", ids.len()),
+        ids => ids.concat(),
     };
-    let who = match ids.len() {
-        1 => first.clone(),
-        count => format!("{count} of them, from {first} on"),
-    };
-    Ok(format!("compiles for {who}: {keys}{compared}{blind}"))
+    format!("compiles for {who}: {}{compared}{blind}", count(counts))
+}
+
+/// How many keys pillars have at their top, in words.
+fn count(counts: &[usize]) -> String {
+    match (counts.iter().min(), counts.iter().max()) {
+        (Some(1), Some(1)) => "1 top-level key".into(),
+        (Some(least), Some(most)) if least != most => format!("{least} to {most} top-level keys"),
+        (least, _) => format!("{} top-level keys", least.unwrap_or(&0)),
+    }
 }
 
 /// What a master has cached of minions' grains; nothing if it keeps none.
@@ -147,5 +182,27 @@ mod tests {
         assert_eq!(sample(&[], &all[..2], 3), ["m0", "m1"]);
         assert_eq!(sample(&["x".into()], &all, 3), ["x"]);
         assert!(sample(&[], &[], 3).is_empty());
+    }
+
+    #[test]
+    fn it_says_what_was_compared() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let one = words(&ids(&["a"]), &[2], Some(&[]), &[]);
+        let all = "2 top-level keys, among them all that they have on the old one (below them nothing was compared)";
+        assert_eq!(one, format!("compiles for a: {all}"));
+        assert_eq!(
+            words(&ids(&["a"]), &[1], None, &["a"]),
+            "compiles for a: 1 top-level key (grains of a are not known here)"
+        );
+        let two = words(&ids(&["a", "b"]), &[2, 5], Some(&["a", "b"]), &[]);
+        assert_eq!(
+            two,
+            "compiles for 2 of them, from a on: 2 to 5 top-level keys, not compared: the old master compiles none for them"
+        );
+        let part = words(&ids(&["a", "b"]), &[2, 2], Some(&["b"]), &[]);
+        assert!(
+            part.ends_with("was compared), but for b: the old one compiles none"),
+            "{part}"
+        );
     }
 }
