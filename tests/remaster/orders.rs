@@ -1,24 +1,28 @@
 //! When no master can carry the order: signed orders from metadata, file and URL, handover certificates, and a
 //! master that comes back with another key.
 
+mod by_bridge;
+mod new_key;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::Command;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use harness::{Agent, Finished, Master, Process, Release, Sandbox, until, until_some};
-use salt_wire::crypto::{OrderKey, OsRandom, PrivateKey};
+use harness::{Agent, Master, Process, Release, until, until_some};
+use salt_wire::crypto::{OrderKey, OsRandom};
 use salt_wire::order::Order;
 use salt_wire::order::signed::{SignedOrder, to_metadata};
 use salt_wire::order::target::Target;
 use salt_wire::{Map, Value, map};
-use serde_json::json;
 use tempfile::TempDir;
 
+use by_bridge::Ways;
+use new_key::same_master_new_key;
+
 use crate::fleet;
-use crate::pair::{Direction, answers, introduce, on_only, status, wait_end, ways};
+use crate::pair::{Direction, introduce, on_only, status, wait_end, ways};
 
 fn now() -> u64 {
     SystemTime::now()
@@ -342,298 +346,4 @@ impl Signer {
         let signed = fleet::bridge(to, &[&sign[..], &to_it, terms].concat()).success();
         signed.json()["text"].as_str().unwrap().to_owned()
     }
-}
-
-/// Two agents whose orders the bridge leaves where they look: one in a file, one in the metadata of a cloud.
-struct Ways {
-    sandbox: Sandbox,
-    server: String,
-    /// A server that will not be there any more when its order would come.
-    deleted: String,
-    signer: Signer,
-    filed: Agent,
-    published: Agent,
-}
-
-impl Ways {
-    fn of(old: &Master) -> Self {
-        let sandbox = Sandbox::start(&[]);
-        let api = sandbox.login("demo");
-        let image = api.get("image", "/images?name=tiny").is(200).body["images"][0]["id"].clone();
-        let network =
-            api.get("network", "/networks?name=private").is(200).body["networks"][0]["id"].clone();
-        let names = ["by-meta", "bystander", "no-minion", "meta1"];
-        let [server, deleted, ..] = names.map(|name| {
-            let wish = json!({"server": {
-                "name": name, "imageRef": image, "flavorRef": "1", "networks": [{"uuid": network}],
-            }});
-            let made = api.post("compute", "/servers", &wish).is(202);
-            made.body["server"]["id"].as_str().unwrap().to_owned()
-        });
-        let signer = Signer::make(old);
-        let start = |id: &str, url: &str| {
-            let config = config(&signer.public, url);
-            let mut agent = Agent::start(id, &old.address.to_string(), &config);
-            agent.wait_ready();
-            agent
-        };
-        Self {
-            filed: start("by-file", ""),
-            published: start("by-meta", &format!("{}/metadata/{server}", sandbox.url())),
-            sandbox,
-            server,
-            deleted,
-            signer,
-        }
-    }
-
-    /// The plan of a move knows the cloud: why nobody answers, and whom the masters have never heard of.
-    fn planned(&self, old: &Master, new: &Master) {
-        let config = new.config_dir().display().to_string();
-        let args = ["-o", "json", "--dry-run", "remaster-all", "--to-config"];
-        let cloud = ["--nova", "--os-cloud", "sandbox"];
-        let mut command = fleet::command(old, &[&args[..], &[&config], &cloud].concat());
-        command.env("OS_CLIENT_CONFIG_FILE", self.sandbox.clouds());
-        let told = Finished::run(&mut command).success().json();
-        let stays = told["plan"]["stays"].as_array().unwrap();
-        let why = |id: &str| {
-            let stay = stays.iter().find(|s| s["id"] == id);
-            stay.unwrap()["server"].as_str().unwrap().to_owned()
-        };
-        assert!(why("meta1").contains("its server is ACTIVE"), "{told}");
-        assert!(why("sleeper").contains("no server has its name"), "{told}");
-        assert_eq!(
-            told["servers_without_minion"][0]["name"], "no-minion",
-            "{told}"
-        );
-        let orphans = told["keys_without_server"].as_array().unwrap();
-        assert!(orphans.contains(&json!("by-file")), "{told}");
-    }
-
-    /// Where everyone is, also when the old master is dead; who has a server and no minion, or a key and no server.
-    fn truth(&self, old: &Master, new: &Master, clouds: &Path) {
-        let config = new.config_dir().display().to_string();
-        let args = ["-o", "json", "remaster", "status", "--to-config", &config];
-        let cloud = ["--nova", "--os-cloud", "sandbox"];
-        let mut command = fleet::command(old, &[&args[..], &cloud].concat());
-        let told = Finished::run(command.env("OS_CLIENT_CONFIG_FILE", clouds)).success();
-        let told = told.json();
-        let orphans = told["keys_without_server"].as_array().unwrap();
-        assert!(orphans.contains(&json!("by-file")), "{told}");
-        assert!(!orphans.contains(&json!("by-meta")), "{told}");
-        let strangers = told["servers_without_minion"].as_array().unwrap();
-        let strangers: Vec<_> = strangers.iter().map(|s| s["name"].clone()).collect();
-        assert_eq!(strangers, ["no-minion"], "{told}");
-        let moved = fleet::result(&told, "by-file");
-        assert_eq!(
-            (&moved["on"], &moved["keys"]),
-            (&json!("new"), &json!("both"))
-        );
-        let left = fleet::result(&told, "bystander");
-        assert_eq!(
-            (&left["on"], &left["keys"]),
-            (&json!("nowhere"), &json!("both"))
-        );
-    }
-
-    fn of_the_bridge(&self, old: &Master, new: &Master) {
-        let config = new.config_dir().display().to_string();
-        let clouds = self.sandbox.clouds();
-        let file = self.signer.dir.path().join("order").display().to_string();
-        let remaster = |ids: &[&str], more: &[&str]| {
-            let args = [
-                &["-y", "-o", "json", "remaster"][..],
-                ids,
-                &["--to-config", &config, "--order-key", &self.signer.file],
-                more,
-            ]
-            .concat();
-            let mut command = fleet::command(old, &args);
-            command.env("OS_CLIENT_CONFIG_FILE", &clouds);
-            command
-        };
-        // Nothing begins where an order cannot be left.
-        let nowhere = Finished::run(&mut remaster(
-            &["by-file"],
-            &["--via", "metadata", "--os-cloud", "sandbox"],
-        ));
-        assert_ne!(nowhere.code, 0);
-        assert!(nowhere.stderr.contains("by-file"), "{nowhere:?}");
-        assert!(!new.keys("minions").contains(&"by-file".to_owned()));
-
-        // Whoever is waited for in vain is free again once the operation is given up.
-        let elsewhere = format!("{file}.lost");
-        let lost = ["--via", "file", "--order-out", &elsewhere, "--wait", "0"];
-        let waits = Finished::run(&mut remaster(&["by-file"], &lost));
-        assert_eq!(waits.code, 1, "{waits:?}");
-        let held = Finished::run(&mut remaster(&["by-file"], &lost));
-        assert!(held.stderr.contains("ops end"), "{held:?}");
-        let end = ["-y", "-o", "json", "ops", "end", "last"];
-        let ended = fleet::bridge(old, &end).success().json();
-        assert_eq!(ended["state"], "failed", "{ended}");
-
-        // Killed wherever it may be, whoever resumes it leaves the order, once.
-        let via_file = [
-            &["-y", "remaster", "by-file", "--to-config", &config][..],
-            &["--order-key", &self.signer.file, "--rounds", "0"],
-            &["--via", "file", "--order-out", &file],
-        ]
-        .concat();
-        fleet::killed(old, "plan.written", &via_file);
-        let resume = ["-y", "ops", "resume", "last"];
-        for point in ["hand-over.begun", "move.begun", "move.sent", "move.ordered"] {
-            fleet::killed(old, point, &resume);
-        }
-        let order = fs::read_to_string(&file).unwrap();
-        // As a web server or a copy would bring it there.
-        write(&self.filed, &order);
-        fleet::killed(old, "confirm.begun", &resume);
-        fleet::killed(old, "state.written", &resume);
-        assert_eq!(
-            fs::read_to_string(&file).unwrap(),
-            order,
-            "one order is enough"
-        );
-        let shown = fleet::bridge(old, &["-o", "json", "ops", "show", "last"]).success();
-        assert_eq!(shown.json()["state"], "done", "{shown:?}");
-
-        // A server that was deleted meanwhile is named, and the others get their orders all the same.
-        let metadata = ["--via", "metadata", "--os-cloud", "sandbox"];
-        let mut both = remaster(&["by-meta", "bystander"], &metadata);
-        let begun = Finished::run(both.env("MASTER_BRIDGE_FAULT", "plan.written"));
-        assert_eq!(begun.code, -9, "{begun:?}");
-        let api = self.sandbox.login("demo");
-        api.delete("compute", &format!("/servers/{}", self.deleted));
-        until(30, "the server to be gone", || {
-            api.get("compute", &format!("/servers/{}", self.deleted))
-                .status
-                == 404
-        });
-        let mut resume = fleet::command(old, &["-y", "-o", "json", "ops", "resume", "last"]);
-        resume.env("OS_CLIENT_CONFIG_FILE", &clouds);
-        let published = Finished::run(&mut resume);
-        assert_eq!(published.code, 1, "{published:?}");
-        let told = published.json();
-        assert_eq!(fleet::result(&told, "by-meta")["result"], "moved", "{told}");
-        assert_eq!(
-            fleet::result(&told, "bystander")["reason"],
-            "no-server",
-            "{told}"
-        );
-        assert!(
-            published.stderr.contains("bystander can get no order"),
-            "{published:?}"
-        );
-        for agent in [&self.filed, &self.published] {
-            on_only(agent, new);
-            assert_eq!(status(agent)["last"]["outcome"], "confirmed");
-            assert!(answers(new, &agent.id));
-        }
-        self.truth(old, new, &clouds);
-        let server = api.get("compute", &format!("/servers/{}", self.server));
-        let left = &server.is(200).body["server"]["metadata"];
-        assert_eq!(*left, json!({}), "the order is taken back");
-    }
-}
-
-/// The new master comes back with another key: one agent has a signed order for it, one the master's own word, the
-/// third has nothing and says so until its operator speaks.
-fn same_master_new_key(
-    master: &mut Master,
-    ordered: &mut Agent,
-    [certified, alone]: [&Agent; 2],
-    signer: &Signer,
-) {
-    let tried = |log: &str| {
-        let try_ = format!("Authentication request from {}", alone.id);
-        log.matches(&try_).count()
-    };
-    let tries_before = tried(&master.process().log());
-    let before = master.finger();
-    let made = PrivateKey::generate(2048, &mut OsRandom).unwrap();
-    let pem = made.to_pem().unwrap();
-    let next = signer.dir.path().join("next.pub");
-    fs::write(&next, made.public().file_pem()).unwrap();
-    let word = handover(master, &next.display().to_string(), &[]);
-    master.kill();
-    // 3008 keeps the pair under the master's id and links to it.
-    let real = |name: &str| fs::canonicalize(master.pki_dir().join(name)).unwrap();
-    replace(&real("master.pem"), &pem);
-    replace(&real("master.pub"), &made.public().file_pem());
-    let begun = Instant::now();
-    master.start();
-    let after = master.finger();
-    assert_ne!(before, after);
-
-    for agent in [&*ordered, certified, alone] {
-        until(90, &format!("{} to see another key", agent.id), || {
-            let status = agent.status();
-            let state = &status["masters"][0];
-            state["reason"] == "master-key-mismatch"
-                && state["detail"]
-                    .as_str()
-                    .is_some_and(|d| d.contains(&after) && d.contains(&before))
-        });
-    }
-    let terms = ["--rekey", "--for", &ordered.id];
-    write(ordered, &signer.sign(master, &terms));
-    // Killed between any two of what it writes down.
-    ordered.kill();
-    for point in [
-        "successor permitted",
-        "successor recorded",
-        "master's key stored",
-    ] {
-        ordered.run_into(point);
-    }
-    ordered.run();
-    until(90, "the new key to be taken", || {
-        answers(master, &ordered.id)
-    });
-    on_only(ordered, master);
-    write(certified, &word);
-    until(90, "the certified key to be taken", || {
-        answers(master, &certified.id)
-    });
-    on_only(certified, master);
-    // Without certificate or order it stays, until somebody on the machine says so: patiently, and aloud.
-    let tries = tried(&master.process().log()) - tries_before;
-    let most = 2 + begun.elapsed().as_secs() / 10;
-    assert!(
-        (1..=most).contains(&(tries as u64)),
-        "{tries} tries of {most}"
-    );
-    let console = fs::read_to_string(signer.console()).unwrap();
-    let words = ["reason=master-key-mismatch", &before, &after];
-    let told = |line: &str| words.iter().all(|word| line.contains(word));
-    assert!(console.lines().any(told), "{console}");
-    assert_eq!(
-        alone.status()["masters"][0]["reason"],
-        "master-key-mismatch"
-    );
-    let permitted = alone
-        .command(
-            "remaster",
-            &[
-                "rekey",
-                &master.address.to_string(),
-                "--finger",
-                &after,
-                "-o",
-                "json",
-            ],
-        )
-        .success()
-        .json();
-    assert_eq!(permitted["state"], "permitted", "{permitted}");
-    until(90, "the new key to be taken", || answers(master, &alone.id));
-    on_only(alone, master);
-}
-
-fn replace(path: &Path, text: &str) {
-    fs::remove_file(path).unwrap();
-    fs::write(path, text).unwrap();
-    let private = path.extension().is_some_and(|e| e == "pem");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(if private { 0o400 } else { 0o644 });
-    fs::set_permissions(path, mode).unwrap();
 }

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Answer, BoxedAsyncRead, Call, Cloud, Fault, OpenStack, Result, Selection, retry};
-use crate::error;
+use crate::error::{self, Error, Kind};
 
 /// Pages of one list; a service that never ends is not believed.
 const PAGES: usize = 1000;
@@ -34,6 +34,16 @@ impl Client {
     /// The project's id and name.
     pub fn project(&self) -> Option<(String, String)> {
         self.cloud.project()
+    }
+
+    /// Refuses what was begun in another project.
+    pub fn must_be_in(&self, before: &str) -> error::Result<()> {
+        let project = self.project().map(|(id, _)| id).unwrap_or_default();
+        if project == before {
+            return Ok(());
+        }
+        let text = format!("it was begun in project {before}, and this is project {project}");
+        Err(Error::new(Kind::Refused, text).hint("source the openrc that it was begun with"))
     }
 
     /// Whether we came with an application credential.

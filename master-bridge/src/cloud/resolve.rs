@@ -24,32 +24,38 @@ pub trait Named {
     }
 }
 
-/// The one that a word means: its id, else its name, else another way to name it.
-pub fn pick<T: Named>(all: Vec<T>, word: &str) -> Result<T> {
+/// The place of the one that a word means: its id, else its name, else another way to name it. Nothing if there is none;
+/// several are an error.
+pub fn find<T: Named>(all: &[T], word: &str) -> Result<Option<usize>> {
     let fits: [fn(&T, &str) -> bool; 3] = [
         |one, word| one.id() == word,
         |one, word| one.name() == word,
         |one, word| one.answers_to(word),
     ];
-    let Some(fit) = fits
-        .into_iter()
-        .find(|fit| all.iter().any(|one| fit(one, word)))
-    else {
-        return Err(none(&all, word));
+    let meant = fits.into_iter().map(|fit| {
+        let places = all.iter().enumerate().filter(|(_, one)| fit(one, word));
+        places.map(|(at, _)| at).collect::<Vec<_>>()
+    });
+    let Some(meant) = meant.into_iter().find(|meant| !meant.is_empty()) else {
+        return Ok(None);
     };
-    let mut meant: Vec<T> = all.into_iter().filter(|one| fit(one, word)).collect();
-    match (meant.pop(), meant.is_empty()) {
-        (Some(one), true) => Ok(one),
-        (last, _) => {
-            meant.extend(last);
-            let text = format!("{} {}s are called {word}", meant.len(), T::KIND);
-            let mut error = Error::new(Kind::NothingMatched, text).hint("name one by its id");
-            error.causes = meant
-                .iter()
-                .map(|one| format!("{} {}", one.id(), one.about()).trim().to_owned())
-                .collect();
-            Err(error)
-        }
+    if let [one] = meant.as_slice() {
+        return Ok(Some(*one));
+    }
+    let text = format!("{} {}s are called {word}", meant.len(), T::KIND);
+    let mut error = Error::new(Kind::NothingMatched, text).hint("name one by its id");
+    let meant = meant.into_iter().filter_map(|at| all.get(at));
+    error.causes = meant
+        .map(|one| format!("{} {}", one.id(), one.about()).trim().to_owned())
+        .collect();
+    Err(error)
+}
+
+/// The one that a word means; nothing is an error, too, that says what there is.
+pub fn pick<T: Named>(mut all: Vec<T>, word: &str) -> Result<T> {
+    match find(&all, word)? {
+        Some(at) => Ok(all.swap_remove(at)),
+        None => Err(none(&all, word)),
     }
 }
 
@@ -58,7 +64,8 @@ pub fn pick_all<T: Named + Clone>(all: &[T], words: &[String]) -> Result<Vec<T>>
     words.iter().map(|word| pick(all.to_vec(), word)).collect()
 }
 
-fn none<T: Named>(all: &[T], word: &str) -> Error {
+/// What to say when there is none.
+pub fn none<T: Named>(all: &[T], word: &str) -> Error {
     const SHOWN: usize = 8;
     let mut names: Vec<&str> = all
         .iter()
@@ -126,5 +133,8 @@ mod tests {
         let none = pick(all(), "ap").unwrap_err();
         assert_eq!(none.hint.as_deref(), Some("there is 1, app"));
         assert!(pick(Vec::<Thing>::new(), "x").is_err());
+        assert_eq!(find(&all(), "ap").unwrap(), None);
+        assert_eq!(find(&all(), "10.0.0.9").unwrap(), Some(2));
+        assert!(find(&all(), "app").is_err(), "several are not nothing");
     }
 }

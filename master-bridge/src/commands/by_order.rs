@@ -1,7 +1,7 @@
 //! A move by signed order, for minions that no master reaches any more: the old master's keys are read from
 //! its directory, the order is left where the minions look for it, and whoever arrives is confirmed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::cli::Global;
 use crate::cloud::Selection;
 use crate::error::{Error, Kind, Result};
 use crate::fault;
-use crate::fleet::carrier::Carrier;
+use crate::fleet::carrier::{Carrier, Lost};
 use crate::fleet::ends::{End, Outcome, Stop, ends};
 use crate::fleet::hand_over::hand_over;
 use crate::fleet::look::ask_all;
@@ -91,6 +91,7 @@ impl ByOrder {
             key: absolute(key),
             passphrase_file: self.passphrase_file.as_deref().map(absolute),
             valid: self.order_valid * 3600,
+            project: None,
         })
     }
 }
@@ -106,7 +107,7 @@ fn read_key(carriage: &Carriage) -> Result<OrderKey> {
 
 /// Moves by signed order.
 pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Result<ExitCode> {
-    let carriage = travel.by_order.carriage(&travel.rules.cloud)?;
+    let mut carriage = travel.by_order.carriage(&travel.rules.cloud)?;
     let key = read_key(&carriage)?;
     let config = MasterConfig::read(&global.salt_config)?;
     let goal = travel.destination.open_signed().await?;
@@ -118,6 +119,7 @@ pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Res
     let held = keyfile::by_id(&config.pki_dir)?;
     let ids = meant(&travel.target, held.keys())?;
     let carrier = Carrier::of(&carriage.way, &ids).await?;
+    carriage.project = carrier.project();
     let mut facts = facts(&mut new, &ids, &held, patience).await?;
     let servers = travel.rules.servers(&mut facts).await?;
     let old = Old {
@@ -187,12 +189,12 @@ pub(super) async fn resume(
     let held = keyfile::by_id(&config.pki_dir)?;
     let done = ends(&ordering.journal.steps(&op.id)?);
     // Whoever is there needs no place for an order, nor the server that it had.
-    let open = op.plan.members().filter(|m| !done.contains_key(&m.id));
-    let open: Vec<String> = open.map(|m| m.id.clone()).collect();
+    let members = op.plan.members().map(|m| m.id.clone());
+    let (others, open): (Vec<_>, Vec<_>) = members.partition(|id| done.contains_key(id));
     let (Some(carriage), false) = (&op.plan.by, open.is_empty()) else {
         return ordering.follow_alone().await;
     };
-    let (carrier, lost) = Carrier::of_those_there(&carriage.way, &open).await?;
+    let (carrier, lost) = Carrier::again(carriage, &open, &others).await?;
     for (id, error) in &lost {
         output.warn(&format!("{id} can get no order: {error}"));
     }
@@ -208,7 +210,7 @@ struct Ordering<'a> {
     patience: Patience,
     output: &'a Output,
     /// Those for whom no order can be left (any more), and why.
-    lost: BTreeMap<String, Error>,
+    lost: Lost,
 }
 
 /// The reason of a move that has begun: its order is out, until the time in the detail.
@@ -260,25 +262,22 @@ impl Ordering<'_> {
         let counts = |step: &Record| {
             step.reason == ORDERED && step.detail.parse().is_ok_and(|until: u64| until > now)
         };
-        let ordered: Vec<&str> = steps
-            .iter()
-            .filter(|step| step.action == Action::Move)
-            .filter(|step| step.state == StepState::Done || counts(step))
-            .map(|step| step.minion.as_str())
-            .collect();
+        let of = |wanted: &dyn Fn(&Record) -> bool| -> BTreeSet<&str> {
+            let moves = steps.iter().filter(|step| step.action == Action::Move);
+            let wanted = moves.filter(|step| wanted(step));
+            wanted.map(|step| step.minion.as_str()).collect()
+        };
+        let (there, ordered) = (of(&|step| step.state == StepState::Done), of(&counts));
         let members = self.op.plan.members();
-        let work =
-            members.filter(|m| !done.contains_key(&m.id) && !ordered.contains(&m.id.as_str()));
-        let (lost, work): (Vec<&Member>, Vec<&Member>) =
-            work.partition(|m| self.lost.contains_key(&m.id));
-        for id in lost.iter().map(|m| m.id.as_str()) {
-            let why = self
-                .lost
-                .get(id)
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            self.mark(&[id], Action::Move, StepState::Failed, ("no-server", &why))?;
-        }
+        let open = members.filter(|m| !done.contains_key(&m.id) && !there.contains(m.id.as_str()));
+        let (lost, open): (Vec<&Member>, Vec<&Member>) =
+            open.partition(|m| self.lost.contains_key(&m.id));
+        let lost: Vec<&str> = lost.iter().map(|m| m.id.as_str()).collect();
+        self.give_up(&lost).await?;
+        let work = open
+            .into_iter()
+            .filter(|m| !ordered.contains(m.id.as_str()));
+        let work: Vec<&Member> = work.collect();
         if work.is_empty() {
             return Ok(Vec::new());
         }
@@ -298,6 +297,18 @@ impl Ordering<'_> {
             .collect();
         self.mark(&good, Action::HandOver, StepState::Done, ("", ""))?;
         Ok(good.into_iter().map(str::to_owned).collect())
+    }
+
+    /// Nobody will read an order where there is no server, whether it is out or not; who has read it answers.
+    async fn give_up(&mut self, lost: &[&str]) -> Result<()> {
+        let status = "remaster.status";
+        let answers = ask_all(&mut self.new, lost, status, &[], self.patience).await?;
+        for id in lost.iter().filter(|id| answers.of(id).is_none()) {
+            let why = self.lost.get(*id).map(ToString::to_string);
+            let why = ("no-server", why.as_deref().unwrap_or_default());
+            self.mark(&[id], Action::Move, StepState::Failed, why)?;
+        }
+        Ok(())
     }
 
     fn mark(

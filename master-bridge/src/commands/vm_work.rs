@@ -188,16 +188,7 @@ async fn cloud_of(op: &Operation<CloudPlan>) -> Result<Client> {
         ..Selection::default()
     };
     let cloud = Client::connect(&named).await?;
-    let project = cloud.project().map(|(id, _)| id).unwrap_or_default();
-    if project != op.plan.project {
-        let text = format!(
-            "operation {} was begun in project {}, and this is project {project}",
-            op.id, op.plan.project
-        );
-        return Err(
-            Error::new(Kind::Refused, text).hint("source the openrc that it was begun with")
-        );
-    }
+    cloud.must_be_in(&op.plan.project)?;
     Ok(cloud)
 }
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use salt_wire::order::signed::{METADATA_KEY, SignedOrder, to_metadata};
 use salt_wire::order::target::Target;
 
-use crate::cloud::Client;
+use crate::cloud::{Client, Server, resolve};
 use crate::error::{Error, Kind, Result};
 use crate::output::Output;
-use crate::plan::Way;
+use crate::plan::{Carriage, Way};
 
 /// Where signed orders are left.
 pub enum Carrier {
@@ -19,38 +19,51 @@ pub enum Carrier {
     Metadata(Box<Client>, BTreeMap<String, String>),
 }
 
+/// Those for whom no order can be left (any more), and why.
+pub type Lost = BTreeMap<String, Error>;
+
 impl Carrier {
     /// Makes sure that orders for these minions can be left there.
     pub async fn of(way: &Way, ids: &[String]) -> Result<Self> {
-        let (carrier, lost) = Self::of_those_there(way, ids).await?;
+        let cloud = match way {
+            Way::File(path) => return Ok(Self::File(path.clone())),
+            Way::Metadata(cloud) => Client::connect(cloud).await?,
+        };
+        let (servers, lost) = sort_out(&cloud.servers().await?, ids)?;
         match lost.into_values().next() {
-            None => Ok(carrier),
+            None => Ok(Self::Metadata(Box::new(cloud), servers)),
             Some(error) => Err(error),
         }
     }
 
-    /// The same, but for those who have no server (any more): each with what is wrong.
-    pub async fn of_those_there(
-        way: &Way,
-        ids: &[String],
-    ) -> Result<(Self, BTreeMap<String, Error>)> {
-        let cloud = match way {
-            Way::File(path) => return Ok((Self::File(path.clone()), BTreeMap::new())),
+    /// The same again for those of an operation who are not there yet: some may have lost their servers meanwhile.
+    pub async fn again(by: &Carriage, ids: &[String], others: &[String]) -> Result<(Self, Lost)> {
+        let cloud = match &by.way {
+            Way::File(path) => return Ok((Self::File(path.clone()), Lost::new())),
             Way::Metadata(cloud) => Client::connect(cloud).await?,
         };
-        let (mut servers, mut lost) = (BTreeMap::new(), BTreeMap::new());
-        for id in ids {
-            match cloud.server_of(id).await {
-                Ok(server) => {
-                    servers.insert(id.clone(), server.id);
-                }
-                Err(error) if error.kind == Kind::NothingMatched => {
-                    lost.insert(id.clone(), error);
-                }
-                Err(error) => return Err(error),
-            }
+        if let Some(project) = &by.project {
+            cloud.must_be_in(project)?;
+        }
+        let all = cloud.servers().await?;
+        let (servers, lost) = sort_out(&all, ids)?;
+        if servers.is_empty() && is_another(&all, others) {
+            let text = format!("{} has no server of any of them", cloud.name());
+            let mut error = Error::new(Kind::NothingMatched, text).hint(
+                "is this the cloud, the project and the region that it was begun in? If they are all gone: `master-bridge ops end`",
+            );
+            error.causes = lost.into_values().map(|e| e.message).collect();
+            return Err(error);
         }
         Ok((Self::Metadata(Box::new(cloud), servers), lost))
+    }
+
+    /// The id of the project whose servers it needs.
+    pub fn project(&self) -> Option<String> {
+        match self {
+            Self::File(_) => None,
+            Self::Metadata(cloud, _) => cloud.project().map(|(id, _)| id),
+        }
     }
 
     /// Leaves an order for these minions; until when it counts.
@@ -96,6 +109,27 @@ impl Carrier {
     }
 }
 
+/// The servers of minions, by their names, and who has none. Which of several is meant nobody knows.
+fn sort_out(all: &[Server], ids: &[String]) -> Result<(BTreeMap<String, String>, Lost)> {
+    let (mut servers, mut lost) = (BTreeMap::new(), Lost::new());
+    for id in ids {
+        let found = resolve::find(all, id).map_err(|e| {
+            e.hint("an order goes to the one server that has its minion's name: rename or delete the others")
+        })?;
+        match found.and_then(|at| all.get(at)) {
+            Some(server) => drop(servers.insert(id.clone(), server.id.clone())),
+            None => drop(lost.insert(id.clone(), resolve::none(all, id))),
+        }
+    }
+    Ok((servers, lost))
+}
+
+/// Whether this is not the cloud of an operation: that everyone has lost his server is not believed while the others of
+/// the operation have none either.
+fn is_another(all: &[Server], others: &[String]) -> bool {
+    !all.iter().any(|server| others.contains(&server.name))
+}
+
 async fn tidy(cloud: &Client, server: &str) -> Result<()> {
     let found = cloud.server(server).await?;
     let metadata = found.map(|s| s.metadata).unwrap_or_default();
@@ -117,4 +151,34 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
         .and_then(|()| std::fs::File::open(&temporary)?.sync_all())
         .and_then(|()| std::fs::rename(&temporary, path))
         .map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(id: &str, name: &str) -> Server {
+        let found = serde_json::json!({"id": id, "name": name, "status": "ACTIVE"});
+        serde_json::from_value(found).unwrap()
+    }
+
+    #[test]
+    fn one_that_is_gone_is_lost_and_a_twin_is_an_error() {
+        let ids = ["a", "b"].map(str::to_owned);
+        let (servers, lost) = sort_out(&[server("1", "a"), server("2", "x")], &ids).unwrap();
+        assert_eq!(servers, BTreeMap::from([("a".into(), "1".into())]));
+        assert_eq!(lost.keys().collect::<Vec<_>>(), ["b"]);
+        let twins = [server("1", "a"), server("2", "a"), server("3", "b")];
+        let error = sort_out(&twins, &ids).unwrap_err();
+        assert_eq!(error.message, "2 servers are called a");
+        assert!(error.hint.unwrap().contains("rename"));
+    }
+
+    #[test]
+    fn a_cloud_without_any_of_them_is_another() {
+        let others = ["a".to_owned()];
+        let (here, elsewhere) = ([server("1", "a")], [server("1", "x")]);
+        assert!(!is_another(&here, &others));
+        assert!(is_another(&elsewhere, &others) && is_another(&here, &[]));
+    }
 }

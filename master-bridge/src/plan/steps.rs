@@ -240,6 +240,9 @@ pub struct Carriage {
     pub passphrase_file: Option<PathBuf>,
     /// Seconds for which they count.
     pub valid: u64,
+    /// The id of the project whose servers they are left at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
 }
 
 /// Where signed orders are left for minions.
