@@ -1,14 +1,17 @@
 //! The command line: global options here, each command's own beside its code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use salt_wire::Map;
 
 use crate::commands::{
     bake, boot, completions, env, flavor, flip, image, keypair, keys, man, master, minions, ops,
     orders, remaster, remaster_all, replace, run, sandbox, secgroup, server, stack, volume,
 };
+use crate::error::Result;
+use crate::salt::{MasterConfig, Way, api};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done and verified · 1 failed for at least one minion · 2 wrong usage · 3 master not reachable · \
@@ -40,6 +43,9 @@ pub struct Global {
         default_value = "/etc/salt"
     )]
     pub salt_config: PathBuf,
+    /// The salt-api to use instead.
+    #[command(flatten)]
+    pub salt_api: api::Options,
     /// The journal of operations [default: /var/lib/master-bridge/journal.sqlite; below ~/.local/state for other users than root]
     #[arg(long, global = true, value_name = "FILE")]
     pub journal: Option<PathBuf>,
@@ -70,6 +76,29 @@ pub struct Global {
 }
 
 impl Global {
+    /// How the master is reached.
+    pub fn way(&self) -> Result<Way> {
+        Ok(match self.salt_api.settings()? {
+            Some(api) => Way::Api(api),
+            None => Way::Local(
+                std::path::absolute(&self.salt_config).unwrap_or_else(|_| self.salt_config.clone()),
+            ),
+        })
+    }
+
+    /// The master's configuration directory, for what only its files tell.
+    pub fn dir(&self, what: &str) -> Result<PathBuf> {
+        self.way()?.dir(what).map(Path::to_owned)
+    }
+
+    /// The master's nodegroups; none if they are resolved where it is.
+    pub fn nodegroups(&self) -> Result<Option<Map>> {
+        match self.way()? {
+            Way::Local(dir) => Ok(Some(MasterConfig::read(&dir)?.nodegroups)),
+            Way::Api(_) => Ok(None),
+        }
+    }
+
     /// The journal's file.
     pub fn journal(&self) -> PathBuf {
         if let Some(path) = &self.journal {
@@ -161,7 +190,7 @@ pub enum Command {
 }
 
 /// A rate per second that is neither standstill nor a flood.
-pub(crate) fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> std::result::Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "no number".to_owned())?;
     if !(0.01..=1000.0).contains(&number) {
         return Err("must be between 0.01 and 1000 a second".into());
@@ -170,7 +199,7 @@ pub(crate) fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Seconds, as a number with or without a fraction.
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let number: f64 = text
         .parse()
         .map_err(|_| "no number of seconds".to_owned())?;

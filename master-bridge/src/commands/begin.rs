@@ -26,7 +26,7 @@ pub(super) fn begin<P: Planned>(
         state: OpState::Running,
         note: String::new(),
         plan,
-        old_config: absolute(&global.salt_config),
+        old: global.way()?,
         new_config: new_config.map(absolute),
         operator: local::operator(),
         begun: millis() / 1000,

@@ -101,7 +101,7 @@ impl Boot {
 
 /// The keys of a minion on the master.
 pub(super) async fn keys_of(facts: &mut MasterFacts, minion: &str) -> Result<Vec<Key>> {
-    let mut keys = all(&mut facts.master).await?;
+    let mut keys = all(&mut *facts.master).await?;
     keys.retain(|k| k.id == minion);
     Ok(keys)
 }

@@ -23,7 +23,6 @@ use crate::fleet::carrier::{Carrier, Lost};
 use crate::fleet::ends::{End, Outcome, Stop, ends};
 use crate::fleet::hand_over::hand_over;
 use crate::fleet::look::ask_all;
-use crate::fleet::master_finger;
 use crate::journal::{Journal, OpState, Operation, Record, StepState, millis};
 use crate::output::Output;
 use crate::plan::build::{self, Old};
@@ -109,7 +108,7 @@ fn read_key(carriage: &Carriage) -> Result<OrderKey> {
 pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Result<ExitCode> {
     let mut carriage = travel.by_order.carriage(&travel.rules.cloud)?;
     let key = read_key(&carriage)?;
-    let config = MasterConfig::read(&global.salt_config)?;
+    let config = MasterConfig::read(&global.dir("a move by signed order")?)?;
     let goal = travel.destination.open_signed().await?;
     let Some(mut new) = goal.master else {
         return Err(Error::new(Kind::Usage, "--to-config is missing")
@@ -123,7 +122,7 @@ pub(super) async fn run(travel: Travel, global: &Global, output: &Output) -> Res
     let mut facts = facts(&mut new, &ids, &held, patience).await?;
     let servers = travel.rules.servers(&mut facts).await?;
     let old = Old {
-        finger: master_finger(&config.pki_dir)?.to_string(),
+        finger: keyfile::finger_of_master(&config.pki_dir)?.to_string(),
         address: config.local_address(),
         port: config.ret_port,
         publish_port: config.publish_port,
@@ -185,7 +184,7 @@ pub(super) async fn resume(
         output,
         lost: BTreeMap::new(),
     };
-    let config = MasterConfig::read(&op.old_config)?;
+    let config = MasterConfig::read(op.old.dir("a move by signed order")?)?;
     let held = keyfile::by_id(&config.pki_dir)?;
     let done = ends(&ordering.journal.steps(&op.id)?);
     // Whoever is there needs no place for an order, nor the server that it had.

@@ -15,7 +15,7 @@ use crate::cloud::{Client, Selection};
 use crate::error::{Error, Kind, Result};
 use crate::output::Output;
 use crate::proof::{Expected, Sources, Verdict};
-use crate::salt::Local;
+use crate::salt::Master;
 use crate::salt::keys::{Action, Key, KeyState, act, all};
 
 /// The commands about keys.
@@ -172,7 +172,7 @@ impl Keys {
 
 async fn list(args: List, global: &Global, output: &Output) -> Result<ExitCode> {
     let mut master = open(global).await?;
-    let mut keys = chosen(&mut master, &args.ids).await?;
+    let mut keys = chosen(&mut *master, &args.ids).await?;
     if let Some(state) = args.state {
         keys.retain(|k| k.state == state.into());
     }
@@ -190,7 +190,7 @@ async fn prove(args: Prove, global: &Global, output: &Output) -> Result<ExitCode
     let expected = args.nova.expected(&args.sources, &args.ids).await?;
     let ids = ids_or_expected(&args.ids, &expected);
     let mut master = open(global).await?;
-    let keys = chosen(&mut master, &ids).await?;
+    let keys = chosen(&mut *master, &ids).await?;
     show_verdicts(&keys, &expected, output);
     let proven = keys.iter().all(|k| expected.verdict(k) == Verdict::Proven);
     if proven {
@@ -209,7 +209,7 @@ async fn accept(args: Accept, global: &Global, output: &Output) -> Result<ExitCo
         return Err(Error::new(Kind::Usage, "name the keys to accept"));
     }
     let mut master = open(global).await?;
-    let keys = chosen(&mut master, &ids).await?;
+    let keys = chosen(&mut *master, &ids).await?;
     if keys.iter().all(|k| k.state == KeyState::Accepted) {
         show_verdicts(&keys, &expected, output);
         refuse_bad(&keys, &expected, args.unproven)?;
@@ -241,7 +241,7 @@ async fn accept(args: Accept, global: &Global, output: &Output) -> Result<ExitCo
         output.consent(&format!("accept without proof {}", unproven.join(", ")))?;
     }
     finish(
-        &mut master,
+        &mut *master,
         Action::Accept,
         &meant,
         &expected,
@@ -258,7 +258,7 @@ async fn change(
     output: &Output,
 ) -> Result<ExitCode> {
     let mut master = open(global).await?;
-    let mut keys = chosen(&mut master, &args.ids).await?;
+    let mut keys = chosen(&mut *master, &args.ids).await?;
     if let Some(state) = args.state {
         keys.retain(|k| k.state == state.into());
     }
@@ -276,7 +276,7 @@ async fn change(
         output.consent(&format!("{} {}", action.name(), names.join(", ")))?;
     }
     finish(
-        &mut master,
+        &mut *master,
         action,
         &keys,
         &Expected::default(),
@@ -288,7 +288,7 @@ async fn change(
 
 /// Does it, unless it is only to be shown, and prints what was done.
 async fn finish(
-    master: &mut Local,
+    master: &mut dyn Master,
     action: Action,
     keys: &[Key],
     expected: &Expected,
@@ -323,7 +323,7 @@ async fn finish(
 }
 
 /// The keys of these ids; all keys if there are none. An id without a key is an error that names it.
-async fn chosen(master: &mut Local, ids: &[String]) -> Result<Vec<Key>> {
+async fn chosen(master: &mut dyn Master, ids: &[String]) -> Result<Vec<Key>> {
     let mut keys = all(master).await?;
     if ids.is_empty() {
         return Ok(keys);

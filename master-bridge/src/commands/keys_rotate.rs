@@ -13,13 +13,13 @@ use salt_wire::crypto::PublicKey;
 use salt_wire::order::rotation::Rotation;
 use serde_json::json;
 
-use super::{open, patience, short};
+use super::{patience, short};
 use crate::cli::Global;
 use crate::error::{Error, Kind, Result};
 use crate::output::Output;
 use crate::salt::job::{self, Patience};
 use crate::salt::keys::{self, Key, KeyState};
-use crate::salt::{Job, Local, Master};
+use crate::salt::{Job, Local, Master, MasterConfig};
 
 /// Arguments of `keys rotate`.
 #[derive(Debug, Args)]
@@ -36,7 +36,8 @@ struct Done {
 }
 
 pub(super) async fn rotate(args: Rotate, global: &Global, output: &Output) -> Result<ExitCode> {
-    let mut master = open(global).await?;
+    let dir = global.dir("to give minions other keys")?;
+    let mut master = Local::open(MasterConfig::read(&dir)?).await?;
     let patience = short(patience(global, &master));
     let held = held(&mut master, &args.ids).await?;
     if !global.dry_run {

@@ -22,7 +22,6 @@ use crate::cloud::Selection;
 use crate::error::{Error, Kind, Result};
 use crate::fleet::carrier;
 use crate::fleet::look::accepted;
-use crate::fleet::master_key;
 use crate::journal::millis;
 use crate::output::Output;
 use crate::salt::{Local, Master, MasterConfig, keyfile};
@@ -146,6 +145,7 @@ struct Finding {
 }
 
 async fn check(args: &Check, global: &Global, output: &Output) -> Result<ExitCode> {
+    global.dir("the check of a new master")?;
     let config = MasterConfig::read(&args.to_config)?;
     let mut findings = Vec::new();
     let mut add = |name, start: Instant, result| {
@@ -157,7 +157,7 @@ async fn check(args: &Check, global: &Global, output: &Output) -> Result<ExitCod
         });
     };
     let start = Instant::now();
-    let key = master_key(&config.pki_dir);
+    let key = keyfile::of_master(&config.pki_dir);
     add(
         "key",
         start,
@@ -352,9 +352,13 @@ async fn pinned(args: &Pin, global: &Global) -> Result<Pinned> {
             config: None,
         });
     }
-    let dir = args.to_config.as_deref().unwrap_or(&global.salt_config);
+    let dir = match &args.to_config {
+        Some(dir) => dir.clone(),
+        None => global.dir("the pin of a master")?,
+    };
+    let dir = dir.as_path();
     let config = MasterConfig::read(dir)?;
-    let key = master_key(&config.pki_dir)?;
+    let key = keyfile::of_master(&config.pki_dir)?;
     Ok(Pinned {
         master: args.to.clone().unwrap_or_default(),
         finger: key.fingerprint(HashType::Sha256).to_string(),
@@ -405,10 +409,10 @@ async fn pin(args: &Pin, global: &Global, output: &Output) -> Result<ExitCode> {
 }
 
 fn handover(args: &HandOver, global: &Global, output: &Output) -> Result<ExitCode> {
-    let old = MasterConfig::read(&global.salt_config)?;
+    let old = MasterConfig::read(&global.dir("a handover")?)?;
     let new = match (&args.new_key, &args.to_config) {
         (Some(path), _) => public_key(path)?,
-        (None, Some(dir)) => master_key(&MasterConfig::read(dir)?.pki_dir)?,
+        (None, Some(dir)) => keyfile::of_master(&MasterConfig::read(dir)?.pki_dir)?,
         (None, None) => return Err(Error::new(Kind::Usage, "--new-key is missing")),
     };
     let path = old.pki_dir.join("master.pem");

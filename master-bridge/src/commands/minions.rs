@@ -29,7 +29,7 @@ impl Minions {
     /// Looks and prints.
     pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
         let mut master = open(global).await?;
-        let mut keys = all(&mut master).await?;
+        let mut keys = all(&mut *master).await?;
         if !self.ids.is_empty() {
             keys.retain(|k| self.ids.contains(&k.id));
         }
@@ -38,16 +38,16 @@ impl Minions {
             .filter(|k| k.state == KeyState::Accepted)
             .map(|k| k.id.as_str())
             .collect();
-        let patience = short(patience(global, &master));
+        let patience = short(patience(global, &*master));
         let (mut alive, mut facts) = (Outcome::default(), Outcome::default());
         if !accepted.is_empty() {
             let ping = Job::for_ids(&accepted, "test.ping");
-            alive = job::run(&mut master, &ping, patience, &mut |_| {}).await?;
+            alive = job::run(&mut *master, &ping, patience, &mut |_| {}).await?;
             let ids: Vec<&str> = alive.returns.iter().map(|r| r.id.as_str()).collect();
             if !ids.is_empty() {
                 let mut grains = Job::for_ids(&ids, "grains.item");
                 grains.args = vec!["saltversion".into(), "master".into(), "osfinger".into()];
-                facts = job::run(&mut master, &grains, patience, &mut |_| {}).await?;
+                facts = job::run(&mut *master, &grains, patience, &mut |_| {}).await?;
             }
         }
         let (mut rows, mut documents) = (Vec::new(), Vec::new());

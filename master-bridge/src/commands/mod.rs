@@ -44,8 +44,8 @@ use std::time::Duration;
 use crate::cli::{Cli, Command, Global};
 use crate::error::{Error, Kind, Result};
 use crate::output::Output;
+use crate::salt::Master;
 use crate::salt::job::Patience;
-use crate::salt::{Local, Master, MasterConfig};
 
 /// Runs a command line.
 pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode> {
@@ -78,8 +78,8 @@ pub async fn run(cli: Cli, output: &Output) -> Result<ExitCode> {
 }
 
 /// Opens the master that the global options name.
-async fn open(global: &Global) -> Result<Local> {
-    Local::open(MasterConfig::read(&global.salt_config)?).await
+async fn open(global: &Global) -> Result<Box<dyn Master>> {
+    global.way()?.open().await
 }
 
 /// How long to wait for jobs: the master's settings, unless the command line says otherwise.

@@ -16,7 +16,6 @@ use crate::journal::{ByKind, Journal, OpState, Operation, Record, StepState};
 use crate::output::Output;
 use crate::plan::AnyPlan;
 use crate::progress::Progress;
-use crate::salt::{Local, MasterConfig};
 
 /// The commands about operations.
 #[derive(Debug, Subcommand)]
@@ -264,7 +263,7 @@ async fn resume(
         let patience = patience(global, &new);
         return super::by_order::resume(journal, &op, new, patience, output).await;
     }
-    let old = Local::open(MasterConfig::read(&op.old_config)?).await?;
+    let old = op.old.open().await?;
     let new = new_master(&op).await?;
     journal.set_state(&op.id, OpState::Running, "")?;
     output.say(&format!("operation {} goes on", op.id));
@@ -340,7 +339,7 @@ async fn rollback(
         return Ok(ExitCode::SUCCESS);
     }
     output.consent(&format!("bring {count} minions back to the old master"))?;
-    let mut old = Local::open(MasterConfig::read(&op.old_config)?).await?;
+    let mut old = op.old.open().await?;
     let Some(mut new) = new_master(&op).await? else {
         let text = "this operation never saw the new master";
         return Err(Error::new(Kind::Usage, text)
@@ -349,10 +348,10 @@ async fn rollback(
     let _held = journal.hold(&op.id)?;
     journal.retake(&op)?;
     journal.set_state(&op.id, OpState::Running, ROLLING_BACK)?;
-    let patience = patience(global, &old);
+    let patience = patience(global, &*old);
     let progress = Progress::new(output, "rollback", count);
     let undo = Undo {
-        old: &mut old,
+        old: &mut *old,
         new: &mut new,
         journal,
         op: &op,

@@ -14,7 +14,6 @@ use crate::plan::build::Shape;
 use crate::plan::order::OrderBy;
 use crate::plan::steps::Limits;
 use crate::plan::waves::Amount;
-use crate::salt::MasterConfig;
 use crate::salt::target::TargetType;
 
 const EXAMPLE: &str = "\
@@ -113,10 +112,10 @@ impl RemasterAll {
                 "minions read it when they find it; sign one for each part of them instead",
             ));
         }
-        let config = MasterConfig::read(&global.salt_config)?;
+        let groups = global.nodegroups()?;
         let travel = Travel {
             command: "remaster-all",
-            target: self.kind.of(&self.target, ":", &config)?,
+            target: self.kind.of(&self.target, ":", groups.as_ref())?,
             destination: self.destination,
             rules: self.rules,
             by_order: self.by_order,

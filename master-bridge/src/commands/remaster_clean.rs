@@ -17,17 +17,18 @@ use crate::cli::Global;
 use crate::error::{Error, Kind, Result};
 use crate::fleet::herd::{self, Herd};
 use crate::fleet::leftovers::{Cleaning, Found, begun, find};
-use crate::fleet::master_finger;
 use crate::journal::{Journal, OpState, Operation, StepState};
 use crate::output::Output;
 use crate::plan::CleanPlan;
 use crate::plan::cleaning::{OldKey, Window};
 use crate::salt::job::Patience;
 use crate::salt::keys::Key;
-use crate::salt::{Local, MasterConfig};
+use crate::salt::{Local, MasterConfig, Way, keyfile};
 
 /// What the journal calls it.
 const COMMAND: &str = "remaster clean";
+/// Its minions are elsewhere by then: only the files of a master can take their keys back.
+const CLEANING: &str = "cleaning up after a move";
 
 /// Arguments of `remaster clean`.
 #[derive(Debug, Args)]
@@ -54,7 +55,7 @@ pub struct Clean {
 impl Clean {
     /// Looks who is gone for good, asks, looks again, deletes, and watches the rest.
     pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
-        let mut masters = Masters::open(&global.salt_config, &self.to_config).await?;
+        let mut masters = Masters::open(&global.way()?, &self.to_config).await?;
         let patience = short(patience(global, &masters.old));
         let found = masters.find(&self.ids, patience).await?;
         let left = found.left.len();
@@ -122,11 +123,14 @@ struct Masters {
 }
 
 impl Masters {
-    async fn open(old: &Path, new: &Path) -> Result<Self> {
-        let (old, new) = (MasterConfig::read(old)?, MasterConfig::read(new)?);
+    async fn open(old: &Way, new: &Path) -> Result<Self> {
+        let (old, new) = (
+            MasterConfig::read(old.dir(CLEANING)?)?,
+            MasterConfig::read(new)?,
+        );
         let fingers = (
-            master_finger(&old.pki_dir)?.to_string(),
-            master_finger(&new.pki_dir)?.to_string(),
+            keyfile::finger_of_master(&old.pki_dir)?.to_string(),
+            keyfile::finger_of_master(&new.pki_dir)?.to_string(),
         );
         if old.pki_dir == new.pki_dir || fingers.0 == fingers.1 {
             let text = format!(
@@ -167,7 +171,7 @@ pub(super) async fn resume(
     let Some(new) = &op.new_config else {
         return Err(Error::new(Kind::Local, "the plan needs the new master"));
     };
-    let mut masters = Masters::open(&op.old_config, new).await?;
+    let mut masters = Masters::open(&op.old, new).await?;
     if (&masters.fingers.0, &masters.fingers.1) != (&op.plan.old, &op.plan.new) {
         let text = "one of the two masters has another key than when this began";
         let hint = format!("`master-bridge ops end {}` gives it up", op.id);
@@ -204,7 +208,7 @@ pub(super) async fn rollback(
         return Ok(ExitCode::SUCCESS);
     }
     output.consent(&format!("put {count} keys back on the old master"))?;
-    let mut old = Local::open(MasterConfig::read(&op.old_config)?).await?;
+    let mut old = Local::open(MasterConfig::read(op.old.dir(CLEANING)?)?).await?;
     let _held = journal.hold(&op.id)?;
     journal.retake(op)?;
     journal.set_state(&op.id, OpState::Running, ROLLING_BACK)?;

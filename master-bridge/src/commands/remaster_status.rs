@@ -144,7 +144,7 @@ enum Old {
 
 impl Old {
     async fn find(global: &Global, output: &Output) -> Result<Self> {
-        let config = MasterConfig::read(&global.salt_config)?;
+        let config = MasterConfig::read(&global.dir("the state of moves")?)?;
         let pki_dir = config.pki_dir.clone();
         match Local::open(config).await {
             Ok(master) => Ok(Self::Here(Box::new(master))),

@@ -44,10 +44,11 @@ pub struct Run {
 impl Run {
     /// Publishes the job and prints what comes back.
     pub async fn run(self, global: &Global, output: &Output) -> Result<ExitCode> {
-        let mut master = open(global).await?;
+        let groups = global.nodegroups()?;
         let target = self
             .kind
-            .of(&self.target, &self.delimiter, master.config())?;
+            .of(&self.target, &self.delimiter, groups.as_ref())?;
+        let mut master = open(global).await?;
         let (args, kwargs) = parse(&self.args);
         let job = Job {
             target,
@@ -67,9 +68,9 @@ impl Run {
             }));
             return Ok(ExitCode::SUCCESS);
         }
-        let patience = patience(global, &master);
+        let patience = patience(global, &*master);
         let mut each = |answer: &Return| output.data(&shown(answer));
-        let outcome = job::run(&mut master, &job, patience, &mut each).await?;
+        let outcome = job::run(&mut *master, &job, patience, &mut each).await?;
         for id in &outcome.silent {
             output.data(&format!("{id}:\n    Minion did not return. [No response]"));
         }

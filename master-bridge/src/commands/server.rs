@@ -206,7 +206,7 @@ async fn minions(servers: &[Server], global: &Global, output: &Output) -> BTreeM
 
 async fn ask(servers: &[Server], global: &Global) -> Result<BTreeMap<String, Minion>> {
     let mut master = open(global).await?;
-    let keys = all(&mut master).await?;
+    let keys = all(&mut *master).await?;
     let accepted: Vec<&str> = servers
         .iter()
         .map(|s| s.name.as_str())
@@ -215,8 +215,8 @@ async fn ask(servers: &[Server], global: &Global) -> Result<BTreeMap<String, Min
                 .any(|k| k.id == *name && k.state == KeyState::Accepted)
         })
         .collect();
-    let patience = short(patience(global, &master));
-    let alive = ask_all(&mut master, &accepted, "test.ping", &[], patience).await?;
+    let patience = short(patience(global, &*master));
+    let alive = ask_all(&mut *master, &accepted, "test.ping", &[], patience).await?;
     let answering: Vec<&str> = alive
         .returns
         .iter()
@@ -224,7 +224,7 @@ async fn ask(servers: &[Server], global: &Global) -> Result<BTreeMap<String, Min
         .map(|r| r.id.as_str())
         .collect();
     let facts = ask_all(
-        &mut master,
+        &mut *master,
         &answering,
         "grains.item",
         &["master"],

@@ -18,7 +18,7 @@ use crate::fleet::ends::{End, Outcome, Stop};
 use crate::fleet::journey::Journey;
 use crate::fleet::look::{View, look};
 use crate::fleet::servers::Servers;
-use crate::fleet::{Destination, Goal, master_finger};
+use crate::fleet::{Destination, Goal};
 use crate::journal::{Journal, OpState, Operation};
 use crate::output::Output;
 use crate::plan::build::{self, Old, Shape};
@@ -26,7 +26,7 @@ use crate::plan::moves::{Facts, KeyWork};
 use crate::plan::order::OrderBy;
 use crate::plan::{Plan, place};
 use crate::progress::{Progress, short};
-use crate::salt::{Local, Master, MasterConfig, Target};
+use crate::salt::{Local, Master, MasterConfig, Reach, Target};
 
 /// Rules of a move that are no terms of the order.
 #[derive(Debug, Clone, Args)]
@@ -66,11 +66,11 @@ impl Travel {
         }
         let mut old = open(global).await?;
         let mut goal = self.destination.open().await?;
-        let patience = patience(global, &old);
+        let patience = patience(global, &*old);
         output.say("looking at both masters and all minions");
         let new = goal.master.as_mut().map(|new| new as &mut dyn Master);
         let mut view = look(
-            &mut old,
+            &mut *old,
             new,
             &self.target,
             self.order_by.as_ref(),
@@ -78,7 +78,7 @@ impl Travel {
         )
         .await?;
         let servers = self.rules.servers(&mut view.facts).await?;
-        let plan = self.plan(&view, &old, &goal)?;
+        let plan = self.plan(&view, &old.reach().await?, &goal)?;
         if plan.waves.is_empty() && plan.stays.is_empty() {
             return Err(nothing_matched("minion"));
         }
@@ -114,13 +114,12 @@ impl Travel {
         work.carry_out(&mut journal, &op, old, goal.master).await
     }
 
-    fn plan(&self, view: &View, old: &Local, goal: &Goal) -> Result<Plan> {
-        let config = old.config();
+    fn plan(&self, view: &View, reach: &Reach, goal: &Goal) -> Result<Plan> {
         let old = Old {
-            finger: master_finger(&config.pki_dir)?.to_string(),
-            address: config.local_address(),
-            port: config.ret_port,
-            publish_port: config.publish_port,
+            finger: reach.finger().to_string(),
+            address: reach.address.clone(),
+            port: reach.ret_port,
+            publish_port: reach.publish_port,
         };
         let plan = build::plan(
             &view.facts,
@@ -207,14 +206,14 @@ impl Work<'_> {
         &self,
         journal: &mut Journal,
         op: &Operation,
-        mut old: Local,
+        mut old: Box<dyn Master>,
         mut new: Option<Local>,
     ) -> Result<ExitCode> {
-        let patience = patience(self.global, &old);
+        let patience = patience(self.global, &*old);
         let what = format!("{} to {}", op.command, op.plan.to.master);
         let progress = Progress::new(self.output, &what, op.plan.members().count());
         let result = Journey {
-            old: &mut old,
+            old: &mut *old,
             new: new.as_mut().map(|new| new as &mut dyn Master),
             journal,
             op,

@@ -19,8 +19,8 @@ use crate::plan::cloud::What;
 use crate::plan::thing::Gone;
 use crate::plan::{CloudPlan, CloudStep};
 use crate::progress::Progress;
+use crate::salt::Master;
 use crate::salt::job::Patience;
-use crate::salt::{Local, Master, MasterConfig};
 use crate::vms::{Runner, Stopped, World};
 
 /// What an operation that is being undone notes.
@@ -172,12 +172,15 @@ fn needs_salt(plan: &CloudPlan) -> bool {
 }
 
 /// The master, if the plan needs one, and how long jobs are waited for.
-async fn salt(op: &Operation<CloudPlan>, global: &Global) -> Result<(Option<Local>, Patience)> {
+async fn salt(
+    op: &Operation<CloudPlan>,
+    global: &Global,
+) -> Result<(Option<Box<dyn Master>>, Patience)> {
     if !needs_salt(&op.plan) {
         return Ok((None, patience_of(global)));
     }
-    let salt = Local::open(MasterConfig::read(&op.old_config)?).await?;
-    let patience = patience(global, &salt);
+    let salt = op.old.open().await?;
+    let patience = patience(global, &*salt);
     Ok((Some(salt), patience))
 }
 
@@ -203,7 +206,7 @@ async fn forward(
 ) -> Result<ExitCode> {
     let (mut salt, patience) = salt(op, global).await?;
     let progress = Progress::new(output, &op.plan.title, op.plan.steps.len());
-    let master = salt.as_mut().map(|salt| salt as &mut dyn Master);
+    let master = salt.as_mut().map(|salt| &mut **salt as &mut dyn Master);
     let mut runner = Runner {
         journal: &mut *journal,
         op,
@@ -430,7 +433,7 @@ pub(super) async fn rollback(
     journal.set_state(&op.id, OpState::Running, ROLLING_BACK)?;
     let (mut salt, patience) = salt(&op, global).await?;
     let progress = Progress::new(output, "rollback", touched.len());
-    let master = salt.as_mut().map(|salt| salt as &mut dyn Master);
+    let master = salt.as_mut().map(|salt| &mut **salt as &mut dyn Master);
     let mut runner = Runner {
         journal: &mut *journal,
         op: &op,
@@ -474,14 +477,14 @@ pub(super) struct MasterFacts {
     pub(super) finger: String,
     pub(super) ret_port: u16,
     pub(super) publish_port: u16,
-    pub(super) master: Local,
+    pub(super) master: Box<dyn Master>,
 }
 
 /// Opens the master for new servers; `address` is how they reach it.
 pub(super) async fn master(address: Option<&str>, global: &Global) -> Result<MasterFacts> {
-    let master = open(global).await?;
-    let config = master.config();
-    let own = config.local_address();
+    let mut master = open(global).await?;
+    let reach = master.reach().await?;
+    let own = reach.address.clone();
     let address = match address {
         Some(address) => address.to_owned(),
         // What is only here leads nowhere from there.
@@ -491,12 +494,12 @@ pub(super) async fn master(address: Option<&str>, global: &Global) -> Result<Mas
         }
         None => own,
     };
-    let finger = crate::fleet::master_finger(&config.pki_dir)?.to_string();
+    let finger = reach.finger().to_string();
     Ok(MasterFacts {
         address,
         finger,
-        ret_port: config.ret_port,
-        publish_port: config.publish_port,
+        ret_port: reach.ret_port,
+        publish_port: reach.publish_port,
         master,
     })
 }

@@ -9,7 +9,7 @@ use salt_wire::{Map, Value, map};
 use crate::error::{Error, Kind};
 use crate::salt::job::Patience;
 use crate::salt::keys::{Key, KeyState};
-use crate::salt::{Event, Job, Master, Pending, Published};
+use crate::salt::{Event, Job, Master, Pending, Published, Reach};
 
 const MOMENT: Duration = Duration::from_millis(20);
 
@@ -149,5 +149,9 @@ impl Master for Fake {
 
     fn patience(&self) -> (Duration, Duration) {
         (PATIENCE.timeout, PATIENCE.gather)
+    }
+
+    fn reach(&mut self) -> Pending<'_, Reach> {
+        panic!("nobody asks")
     }
 }

@@ -22,13 +22,13 @@ pub mod watch;
 pub mod words;
 
 use clap::Args;
-use salt_wire::crypto::{Fingerprint, HashType, PublicKey};
+use salt_wire::crypto::{Fingerprint, HashType};
 use salt_wire::order::{MASTER_PORT, PUBLISH_PORT};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::error::{Error, Kind, Result};
 use crate::plan::steps::Terms;
-use crate::salt::{Local, MasterConfig};
+use crate::salt::{Local, MasterConfig, keyfile};
 
 /// Where to, and how patiently: arguments of both commands that move.
 #[derive(Debug, Clone, Args)]
@@ -96,7 +96,7 @@ impl Destination {
             None => None,
         };
         let key = match &config {
-            Some(config) => Some(master_key(&config.pki_dir)?),
+            Some(config) => Some(keyfile::of_master(&config.pki_dir)?),
             None => None,
         };
         let found = key.as_ref().map(|key| key.fingerprint(HashType::Sha256));
@@ -155,27 +155,4 @@ impl Destination {
         };
         Ok(Goal { terms, master })
     }
-}
-
-/// The fingerprint of the key that a master shows to minions.
-pub fn master_finger(pki_dir: &Path) -> Result<Fingerprint> {
-    Ok(master_key(pki_dir)?.fingerprint(HashType::Sha256))
-}
-
-/// The key that a master shows to minions.
-pub fn master_key(pki_dir: &Path) -> Result<PublicKey> {
-    let path = ["master.pub", "cluster.pub"]
-        .iter()
-        .map(|name| pki_dir.join(name))
-        .find(|path| path.exists())
-        .unwrap_or_else(|| pki_dir.join("master.pub"));
-    let failed = || {
-        Error::new(
-            Kind::Local,
-            format!("cannot read the master's key {}", path.display()),
-        )
-        .hint("it is made when the master starts for the first time")
-    };
-    let pem = std::fs::read_to_string(&path).map_err(|e| failed().because(&e))?;
-    PublicKey::from_pem(&pem).map_err(|e| failed().because(&e))
 }

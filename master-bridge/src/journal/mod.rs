@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Action, AnyPlan, CleanPlan, CloudPlan, Plan, Planned};
+use crate::salt::Way;
 pub use lock::Held;
 pub use state::{OpState, StepState};
 
@@ -34,8 +35,8 @@ pub struct Operation<P = Plan> {
     pub note: String,
     /// The plan.
     pub plan: P,
-    /// The old master's configuration directory; of an operation on VMs, the only master's.
-    pub old_config: PathBuf,
+    /// How the old master is reached; of an operation on VMs, the only one.
+    pub old: Way,
     /// The new master's, if it could be read here.
     pub new_config: Option<PathBuf>,
     /// Who began it.
@@ -67,7 +68,7 @@ impl<P> Operation<P> {
             state: self.state,
             note: self.note,
             plan: plan(self.plan),
-            old_config: self.old_config,
+            old: self.old,
             new_config: self.new_config,
             operator: self.operator,
             begun: self.begun,
@@ -200,7 +201,7 @@ impl Journal {
                     OpState::Running.name(),
                     op.plan.text(),
                     op.plan.hash(),
-                    op.old_config.display().to_string(),
+                    op.old.text(),
                     op.new_config.as_ref().map(|p| p.display().to_string()),
                     op.operator,
                     op.begun,
@@ -400,7 +401,7 @@ fn operation(row: &Row<'_>) -> rusqlite::Result<Operation<AnyPlan>> {
         state: word(2, OpState::ALL.into_iter().find(|s| s.name() == state))?,
         note: row.get(3)?,
         plan: word(4, serde_json::from_str(&plan).ok())?,
-        old_config: old.into(),
+        old: word(5, Way::of_text(&old))?,
         new_config: new.map(Into::into),
         operator: row.get(7)?,
         begun: row.get(8)?,
@@ -453,7 +454,7 @@ mod tests {
             state: OpState::Running,
             note: String::new(),
             plan: plan(waves),
-            old_config: "/etc/salt".into(),
+            old: Way::Local("/etc/salt".into()),
             new_config: None,
             operator: "root".into(),
             begun: 1,

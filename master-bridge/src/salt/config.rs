@@ -149,7 +149,7 @@ fn read_file(path: &Path) -> Result<Map> {
         .because(&e);
         match kind {
             Kind::Permission => error.hint("run as root or as the master's user"),
-            _ => error.hint("run on the master, or name its directory with --salt-config DIR"),
+            _ => error.hint("run on the master, name its directory with --salt-config DIR, or reach it by --salt-api URL"),
         }
     })?;
     let (value, _) = salt_yaml::load_config(&text).map_err(|e| {

@@ -1,4 +1,4 @@
-//! Minion keys as files: how they are put into a master's folder, and how they are read where no master
+//! Keys as files: a master's own, and its minions': how they are put into a master's folder, and how they are read where no master
 //! answers any more.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
-use salt_wire::crypto::PublicKey;
+use salt_wire::crypto::{Fingerprint, HashType, PublicKey};
 use salt_wire::ids::MinionId;
 
 use super::keys::{Key, KeyState};
@@ -68,4 +68,27 @@ pub fn accepted(pki_dir: &Path) -> io::Result<Vec<Key>> {
     }
     keys.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(keys)
+}
+
+/// The key that a master shows to minions.
+pub fn of_master(pki_dir: &Path) -> Result<PublicKey> {
+    let path = ["master.pub", "cluster.pub"]
+        .iter()
+        .map(|name| pki_dir.join(name))
+        .find(|path| path.exists())
+        .unwrap_or_else(|| pki_dir.join("master.pub"));
+    let failed = || {
+        Error::new(
+            Kind::Local,
+            format!("cannot read the master's key {}", path.display()),
+        )
+        .hint("it is made when the master starts for the first time")
+    };
+    let pem = fs::read_to_string(&path).map_err(|e| failed().because(&e))?;
+    PublicKey::from_pem(&pem).map_err(|e| failed().because(&e))
+}
+
+/// Its fingerprint.
+pub fn finger_of_master(pki_dir: &Path) -> Result<Fingerprint> {
+    Ok(of_master(pki_dir)?.fingerprint(HashType::Sha256))
 }

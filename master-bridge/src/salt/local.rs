@@ -1,7 +1,7 @@
 //! The master on this host: its root key, clear requests on its request port, and its event bus.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use salt_wire::{Map, Value, map};
 use tokio::io::AsyncReadExt;
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::bus::{Decoder, Event};
 use super::keys::Key;
 use super::request::{failure, request};
-use super::{Job, Master, MasterConfig, Pending, Published, keyfile};
+use super::{Job, Master, MasterConfig, Pending, Published, Reach, answer, keyfile};
 use crate::error::{Error, Kind, Result};
 
 /// Salt's own bound on a publish; wheel functions do real work.
@@ -105,20 +105,7 @@ impl Master for Local {
                 "cmd" => "wheel", "fun" => fun, "arg" => args, "kwarg" => Map::new(),
             };
             let answer = self.ask(load, WHEEL).await?;
-            let data = answer.get("data");
-            let returned = data.and_then(|d| d.get("return")).cloned();
-            if data.and_then(|d| d.get("success")).and_then(Value::as_bool) == Some(true) {
-                return Ok(returned.unwrap_or_default());
-            }
-            let text = returned
-                .as_ref()
-                .and_then(Value::as_str)
-                .unwrap_or("no reason given");
-            let last = text.trim().lines().last().unwrap_or_default();
-            Err(Error::new(
-                Kind::Failed,
-                format!("the master failed in {fun}: {last}"),
-            ))
+            answer::of_wheel(fun, answer.get("data"))
         })
     }
 
@@ -164,31 +151,7 @@ impl Master for Local {
                 .get("tag")
                 .and_then(Value::as_str)
                 .unwrap_or_default();
-            let wanted = format!("{tag}/ret");
-            let end = Instant::now() + within;
-            while let Some(event) = self
-                .event(end.saturating_duration_since(Instant::now()))
-                .await?
-            {
-                if event.tag != wanted {
-                    continue;
-                }
-                let returned = event.data.get("return").cloned().unwrap_or_default();
-                if event.data.get("success").and_then(Value::as_bool) == Some(true) {
-                    return Ok(returned);
-                }
-                let last = returned.as_str().and_then(|t| t.trim().lines().last());
-                let text = format!(
-                    "the master failed in {fun}: {}",
-                    last.unwrap_or("no reason given")
-                );
-                return Err(Error::new(Kind::Failed, text));
-            }
-            let text = format!(
-                "{fun} did not end on the master within {} s",
-                within.as_secs()
-            );
-            Err(Error::new(Kind::Unreachable, text))
+            answer::of_runner(self, tag, fun, within).await
         })
     }
 
@@ -256,6 +219,17 @@ impl Master for Local {
 
     fn patience(&self) -> (Duration, Duration) {
         (self.config.timeout, self.config.gather_job_timeout)
+    }
+
+    fn reach(&mut self) -> Pending<'_, Reach> {
+        Box::pin(async move {
+            Ok(Reach {
+                key: keyfile::of_master(&self.config.pki_dir)?,
+                address: self.config.local_address(),
+                ret_port: self.config.ret_port,
+                publish_port: self.config.publish_port,
+            })
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! A Salt master, as the commands see it: behind the trait [`Master`].
 //!
-//! `local.rs` is the master on this host (root key, clear requests, event bus). Another way to reach one
-//! is another file that implements the trait. `bus.rs` (frames of the event bus), `wait.rs` (who is waited
+//! `local.rs` is the master on this host (root key, clear requests, event bus), `api/` one behind a salt-api; `way.rs`
+//! is the choice between them. `bus.rs` (frames of the event bus), `wait.rs` (who is waited
 //! for, and how long) and `config.rs` hold no sockets and are tested by themselves.
 
+mod answer;
+pub mod api;
 pub mod bus;
 pub mod config;
 pub mod job;
@@ -13,11 +15,13 @@ pub mod local;
 mod request;
 pub mod target;
 pub mod wait;
+mod way;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use salt_wire::crypto::{Fingerprint, HashType, PublicKey};
 use salt_wire::{Map, Value};
 
 use crate::error::Result;
@@ -25,6 +29,7 @@ pub use bus::Event;
 pub use config::MasterConfig;
 pub use local::Local;
 pub use target::Target;
+pub use way::Way;
 
 /// A future of a trait that must work behind `dyn`.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
@@ -44,14 +49,37 @@ pub trait Master {
     /// all about a runner that does not exist: the deadline is the only sign.
     fn runner<'a>(&'a mut self, fun: &'a str, kwargs: Map, within: Duration) -> Pending<'a, Value>;
 
-    /// Puts a minion's public key among the accepted ones, before the minion comes.
+    /// Puts a minion's public key among the accepted ones, if it can be before the minion comes.
     fn install_key<'a>(&'a mut self, key: &'a keys::Key) -> Pending<'a, ()>;
 
     /// The next event of the bus, or `None` after this long. Attaches the bus if need be.
     fn event(&mut self, within: Duration) -> Pending<'_, Option<Event>>;
 
-    /// How long minions may take to answer, and to say that they still work: the master's own settings.
+    /// How long minions may take to answer, and to say that they still work: the master's own settings if they are known.
     fn patience(&self) -> (Duration, Duration);
+
+    /// How minions find it and know it.
+    fn reach(&mut self) -> Pending<'_, Reach>;
+}
+
+/// How minions find a master and know it.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    /// The key that it shows them.
+    pub key: PublicKey,
+    /// The address that it listens on; one of this host if it listens on all.
+    pub address: String,
+    /// Its request port.
+    pub ret_port: u16,
+    /// Its publish port.
+    pub publish_port: u16,
+}
+
+impl Reach {
+    /// The fingerprint that minions pin.
+    pub fn finger(&self) -> Fingerprint {
+        self.key.fingerprint(HashType::Sha256)
+    }
 }
 
 /// A job to publish.

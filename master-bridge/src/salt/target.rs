@@ -1,8 +1,8 @@
 //! Which minions are meant, in Salt's target types.
 
 use clap::Args;
+use salt_wire::Map;
 
-use super::MasterConfig;
 use crate::error::{Error, Kind, Result};
 
 /// A target as it is published.
@@ -72,8 +72,9 @@ pub struct TargetType {
 }
 
 impl TargetType {
-    /// The target that an expression is. The master does not resolve nodegroups, so that is done here.
-    pub fn of(&self, expression: &str, delimiter: &str, config: &MasterConfig) -> Result<Target> {
+    /// The target that an expression is. A master does not resolve nodegroups, so that is done here; salt-api does,
+    /// and then there are none here.
+    pub fn of(&self, expression: &str, delimiter: &str, groups: Option<&Map>) -> Result<Target> {
         let types = [
             (self.pcre, "pcre"),
             (self.list, "list"),
@@ -83,16 +84,16 @@ impl TargetType {
             (self.pillar_pcre, "pillar_pcre"),
             (self.compound, "compound"),
             (self.ipcidr, "ipcidr"),
-            (self.nodegroup, "compound"),
+            (self.nodegroup && groups.is_some(), "compound"),
+            (self.nodegroup, "nodegroup"),
         ];
         let tgt_type = types
             .iter()
             .find(|(on, _)| *on)
             .map_or("glob", |(_, name)| name);
-        let tgt = if self.nodegroup {
-            nodegroup(expression, config, &mut Vec::new())?
-        } else {
-            expression.to_owned()
+        let tgt = match groups.filter(|_| self.nodegroup) {
+            Some(groups) => nodegroup(expression, groups, &mut Vec::new())?,
+            None => expression.to_owned(),
         };
         Ok(Target {
             tgt,
@@ -103,7 +104,7 @@ impl TargetType {
 }
 
 /// A nodegroup as a compound expression, groups inside of it included.
-fn nodegroup(name: &str, config: &MasterConfig, inside: &mut Vec<String>) -> Result<String> {
+fn nodegroup(name: &str, groups: &Map, inside: &mut Vec<String>) -> Result<String> {
     if inside.iter().any(|group| group == name) {
         let path = inside.join(" → ");
         return Err(Error::new(
@@ -111,7 +112,7 @@ fn nodegroup(name: &str, config: &MasterConfig, inside: &mut Vec<String>) -> Res
             format!("nodegroup {name} contains itself ({path} → {name})"),
         ));
     }
-    let words: Vec<String> = match config.nodegroups.get(name) {
+    let words: Vec<String> = match groups.get(name) {
         Some(salt_wire::Value::Str(text)) => text.split_whitespace().map(str::to_owned).collect(),
         Some(salt_wire::Value::List(ids)) => {
             let ids: Vec<&str> = ids.iter().filter_map(salt_wire::Value::as_str).collect();
@@ -126,11 +127,7 @@ fn nodegroup(name: &str, config: &MasterConfig, inside: &mut Vec<String>) -> Res
             }
         }
         _ => {
-            let known: Vec<&str> = config
-                .nodegroups
-                .keys()
-                .filter_map(|k| k.as_str())
-                .collect();
+            let known: Vec<&str> = groups.keys().filter_map(|k| k.as_str()).collect();
             let error = Error::new(Kind::NothingMatched, format!("no nodegroup {name}"));
             return Err(if known.is_empty() {
                 error.hint("the master's configuration has no nodegroups")
@@ -143,7 +140,7 @@ fn nodegroup(name: &str, config: &MasterConfig, inside: &mut Vec<String>) -> Res
     let mut parts = Vec::new();
     for word in words {
         match word.strip_prefix("N@") {
-            Some(other) => parts.push(nodegroup(other, config, inside)?),
+            Some(other) => parts.push(nodegroup(other, groups, inside)?),
             None => parts.push(word),
         }
     }
@@ -157,16 +154,12 @@ mod tests {
 
     use super::*;
 
-    fn config() -> MasterConfig {
-        let nodegroups = map! {
+    fn groups() -> Map {
+        map! {
             "web" => "G@role:web and not N@old",
             "old" => vec!["w1", "w2"],
             "loop" => "N@loop2",
             "loop2" => "x or N@loop",
-        };
-        MasterConfig {
-            nodegroups,
-            ..MasterConfig::default()
         }
     }
 
@@ -176,18 +169,20 @@ mod tests {
             nodegroup: true,
             ..TargetType::default()
         };
-        let target = types.of("web", ":", &config()).unwrap();
+        let target = types.of("web", ":", Some(&groups())).unwrap();
         assert_eq!(target.tgt_type, "compound");
         assert_eq!(target.tgt, "( G@role:web and not ( L@w1,w2 ) )");
-        assert!(types.of("loop", ":", &config()).is_err());
-        let error = types.of("nope", ":", &config()).unwrap_err();
+        assert!(types.of("loop", ":", Some(&groups())).is_err());
+        let error = types.of("nope", ":", Some(&groups())).unwrap_err();
         assert_eq!(error.kind, Kind::NothingMatched);
         assert!(error.hint.unwrap().contains("web"));
     }
 
     #[test]
     fn without_an_option_it_is_a_pattern() {
-        let target = TargetType::default().of("web*", ":", &config()).unwrap();
+        let target = TargetType::default()
+            .of("web*", ":", Some(&groups()))
+            .unwrap();
         assert_eq!((target.tgt_type, target.tgt.as_str()), ("glob", "web*"));
     }
 }

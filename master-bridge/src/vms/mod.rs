@@ -75,7 +75,7 @@ impl<'a> World<'a> {
         match &mut self.salt {
             Some(salt) => Ok(&mut **salt),
             None => Err(Error::new(Kind::Usage, "this step needs a salt-master")
-                .hint("run it on the master, with --salt-config")),
+                .hint("run it on the master, with --salt-config; or name its --salt-api")),
         }
     }
 

@@ -1,5 +1,7 @@
 //! A sandbox, a real master, and the bridge between them.
 
+#![allow(dead_code, reason = "each suite uses its part")]
+
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -47,15 +49,20 @@ impl World {
             .file("srv/salt/top.sls", "base: {'*': [app]}\n")
             .file("srv/salt/app.sls", "here:\n  test.nop: []\n")
             .start();
-        let program = release.program("salt-master");
         let config = master.config_dir().display().to_string();
-        let more = ["-c", &config, "-t", "2", "--gather-timeout", "1"].map(str::to_owned);
+        Some(Self::of(master, &["-c".to_owned(), config]))
+    }
+
+    /// With this master, which the bridge is told to reach so.
+    pub(crate) fn of(master: Master, way: &[String]) -> Self {
+        let program = master.release.program("salt-master");
+        let patience = ["-t", "2", "--gather-timeout", "1"].map(str::to_owned);
         let sandbox = ["--salt-master", program.to_str().unwrap()];
-        Some(Self {
+        Self {
             address: master.address.to_string(),
-            project: Project::with(&sandbox, more.into()),
+            project: Project::with(&sandbox, [way, &patience].concat()),
             master,
-        })
+        }
     }
 
     pub(crate) fn boot_command(&self, name: &str, more: &[&str]) -> Command {

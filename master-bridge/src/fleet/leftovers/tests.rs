@@ -102,7 +102,7 @@ fn operation(old: &Fake, ids: &[&str]) -> Operation<CleanPlan> {
             window: None,
             watch: false,
         },
-        old_config: "/etc/salt".into(),
+        old: crate::salt::Way::Local("/etc/salt".into()),
         new_config: None,
         operator: "root".into(),
         begun: 1,

@@ -15,7 +15,7 @@ use super::super::neutron;
 use super::super::request::{list, text};
 use super::super::server::Shared;
 use super::super::world::World;
-use crate::fleet::master_key;
+use crate::salt::keyfile;
 
 /// A master makes its key within this time.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -96,7 +96,7 @@ async fn announce(dir: &Path, nonce: &str) {
     let keys = dir.join("disk/etc/salt/pki/master");
     let there = async {
         loop {
-            if let Ok(key) = master_key(&keys) {
+            if let Ok(key) = keyfile::of_master(&keys) {
                 return key.fingerprint(HashType::Sha256).to_string();
             }
             tokio::time::sleep(Duration::from_millis(200)).await;

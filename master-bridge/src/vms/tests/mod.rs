@@ -145,7 +145,7 @@ fn operation(plan: CloudPlan) -> Operation<CloudPlan> {
         state: OpState::Running,
         note: String::new(),
         plan,
-        old_config: "/".into(),
+        old: crate::salt::Way::Local("/".into()),
         new_config: None,
         operator: "me".into(),
         begun: 1,
