@@ -1,15 +1,19 @@
 //! A process that a test started, and that ends with it.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
+
+use crate::until;
 
 /// A running server, its output in a file.
 pub struct Process {
@@ -39,9 +43,32 @@ impl Finished {
 
     /// Runs a command to its end, which comes in this time or is a failure.
     pub fn within(limit: Duration, command: &mut Command) -> Self {
-        let mut child = spawn(command.stderr(Stdio::piped()));
+        let mut child = spawn(command.stderr(Stdio::piped()), Stdio::null());
         let err = read(child.stderr.take());
         Self::wait(limit, command, child, err)
+    }
+
+    /// The same for a command that asks before it goes on: whoever is asked does something first.
+    pub fn asked(command: &mut Command, question: &str, answer: impl FnOnce() -> String) -> Self {
+        let terminal = openpty(None, None).unwrap();
+        let stdin = Stdio::from(terminal.slave);
+        let mut child = spawn(command.stderr(Stdio::piped()), stdin);
+        let mut stderr = child.stderr.take().unwrap();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&said);
+        let err = std::thread::spawn(move || {
+            let mut piece = [0; 512];
+            while let Ok(count @ 1..) = stderr.read(&mut piece) {
+                hears.lock().unwrap().extend(&piece[..count]);
+            }
+            String::from_utf8_lossy(&hears.lock().unwrap()).into_owned()
+        });
+        until(MINUTES.as_secs(), question, || {
+            String::from_utf8_lossy(&said.lock().unwrap()).contains(question)
+        });
+        let mut keyboard = File::from(terminal.master);
+        writeln!(keyboard, "{}", answer()).unwrap();
+        Self::wait(MINUTES, command, child, err)
     }
 
     /// The same for somebody who looks on: standard error is a terminal.
@@ -54,7 +81,7 @@ impl Finished {
         };
         let terminal = openpty(&size, None).unwrap();
         command.env("TERM", "xterm").env_remove("NO_COLOR");
-        let child = spawn(command.stderr(Stdio::from(terminal.slave)));
+        let child = spawn(command.stderr(Stdio::from(terminal.slave)), Stdio::null());
         // The last writer is gone when this end reads an error; ours goes with the command.
         command.stderr(Stdio::null());
         let err = read(Some(File::from(terminal.master)));
@@ -95,8 +122,8 @@ impl Finished {
     }
 }
 
-fn spawn(command: &mut Command) -> Child {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+fn spawn(command: &mut Command, stdin: Stdio) -> Child {
+    let child = command.stdin(stdin).stdout(Stdio::piped()).spawn();
     child.unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"))
 }
 

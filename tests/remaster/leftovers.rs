@@ -4,11 +4,11 @@
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use harness::{Agent, Finished, Master};
+use harness::{Agent, Finished, Master, until};
 use serde_json::json;
 
 use crate::fleet::{bridge, killed, waiting};
-use crate::pair::{answers, wait_end};
+use crate::pair::{answers, introduce, wait_end};
 
 /// A part of the day that begins in so many hours, in UTC.
 fn window(from: u64, until: u64) -> String {
@@ -137,8 +137,21 @@ pub(crate) fn go_at_their_time_and_come_back(old: &Master, new: &Master, last: &
     assert!(told["peak_per_second"].as_u64() >= Some(1), "{told}");
     assert_eq!(old.keys("minions"), ["a3"]);
 
-    // Nobody is left: at any time.
+    // Whoever is asked takes his time, and another comes to the old master meanwhile.
     go(new);
+    let stranger = old.pki_dir().join("minions/stranger");
+    let ask = ["remaster", "clean", "--to-config", &config, "--now"];
+    let late = Finished::asked(&mut waiting(old, 1, &ask), "[y/N]", || {
+        fs::copy(new.pki_dir().join("minions/a3"), &stranger).unwrap();
+        "y".to_owned()
+    });
+    assert_eq!(late.code, 6, "{late:?}");
+    let why = "stranger is on the old master by now";
+    assert!(late.stderr.contains(why), "{late:?}");
+    fs::remove_file(&stranger).unwrap();
+    assert_eq!(old.keys("minions"), ["a3"]);
+
+    // Nobody is left: at any time.
     let rest = cleaned(&["--window", &closed]).success().json();
     assert_eq!(rest["deleted"], json!(["a3"]), "{rest}");
     assert_eq!(
@@ -146,4 +159,32 @@ pub(crate) fn go_at_their_time_and_come_back(old: &Master, new: &Master, last: &
         json!([]),
         "a second run"
     );
+    one_that_fails_over_keeps_its_key(old, new);
+}
+
+/// It is on the new master, and would go to the old one if that failed.
+fn one_that_fails_over_keeps_its_key(old: &Master, new: &Master) {
+    let masters = format!("[{}, {}]", new.address, old.address);
+    let mut over = Agent::start("over", &masters, "master_type: failover\nkeysize: 2048");
+    let key = over.config_dir().join("pki/minion/minion.pub");
+    until(60, "it to have a key", || key.exists());
+    over.kill();
+    for master in [new, old] {
+        introduce(&over, master);
+    }
+    over.run();
+    until(60, "it to be on the new master", || answers(new, "over"));
+    let config = new.config_dir().display().to_string();
+    let clean = ["-y", "-o", "json", "remaster", "clean", "--now"];
+    let clean = [&clean[..], &["--to-config", &config]].concat();
+    let told = Finished::run(&mut waiting(old, 1, &clean)).success();
+    let told = told.json();
+    assert_eq!(told["deleted"], json!([]), "{told}");
+    let why = told["keep"]["over"].as_str().unwrap_or_default();
+    assert!(why.contains(&old.address.to_string()), "{told}");
+    assert_eq!(old.keys("minions"), ["over"]);
+    over.kill();
+    for master in [new, old] {
+        fs::remove_file(master.pki_dir().join("minions/over")).unwrap();
+    }
 }
