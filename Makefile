@@ -38,7 +38,7 @@ test-openstack: packages ## Hold the sandbox against real Keystone, Nova, Neutro
 	$(CARGO) test --package harness --test openstack --no-run
 	CACHE=$(CACHE) tests/openstack/up.sh && \
 		OPENSTACK_LAB_AUTH=http://127.0.0.1:5000/v3 OPENSTACK_LAB_CLI=$(CACHE)/openstack/venv/bin/openstack \
-		$(CARGO) test --package harness --test openstack -- --include-ignored --skip on_real_guests; \
+		$(CARGO) test --package harness --test openstack -- --include-ignored --skip on_real_guests --test-threads 1; \
 		status=$$?; CACHE=$(CACHE) tests/openstack/down.sh; exit $$status
 
 .PHONY: test-openstack-real

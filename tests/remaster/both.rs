@@ -55,6 +55,34 @@ pub(crate) fn only_the_active_master_runs_states(pair: &Pair) {
     on_only(&agent, &pair.new);
 }
 
+/// While the agent waits for the pillar of the new master, both give jobs; only the old one may change states yet.
+pub(crate) fn the_new_master_gives_jobs_before_the_switch(pair: &Pair) {
+    let agent = pair.known_agent("early");
+    let (mut old, mut new) = (Client::of(&pair.old), Client::of(&pair.new));
+    pair.order_here(&agent, &[]).success();
+    wait_state(&agent, "verifying");
+    let state = json!(["test.succeed_with_changes", "x"]);
+    let (ping, _) = new.call("early", "test.ping", json!([]), json!({}));
+    let (refused, _) = new.call("early", "state.single", state.clone(), json!({}));
+    let (done, _) = old.call("early", "state.single", state, json!({}));
+    assert_eq!(
+        status(&agent)["state"],
+        "verifying",
+        "the pillar came early"
+    );
+    assert_eq!(ping, true);
+    let words = refused.as_str().unwrap_or_default();
+    assert!(
+        words.contains("not-active-master") && words.contains(&pair.old.address.to_string()),
+        "{refused}"
+    );
+    assert!(done.is_object(), "{done}");
+    wait_state(&agent, "probation");
+    let (confirmed, _) = new.call("early", "remaster.confirm", json!([]), json!({}));
+    assert_eq!(confirmed["last"]["outcome"], "confirmed", "{confirmed}");
+    on_only(&agent, &pair.new);
+}
+
 /// Where the busy agent is on its way.
 #[derive(Clone, Copy, PartialEq)]
 enum Leg {

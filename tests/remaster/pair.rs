@@ -51,6 +51,11 @@ impl Pair {
                     .start()
             });
             let new = Master::of(to)
+                .file("srv/pillar/top.sls", "base: {'early': [slow]}\n")
+                .file(
+                    "srv/pillar/slow.sls",
+                    "{% do salt['test.sleep'](8) %}\nthere: true\n",
+                )
                 .file("srv/salt/top.sls", "base: {'budget*': [change]}\n")
                 .file(
                     "srv/salt/change.sls",
