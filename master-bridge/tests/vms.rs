@@ -110,7 +110,7 @@ impl World {
             .to_owned();
         let probe = format!("http://{{ip}}:{}/", web.port);
         let (before, key) = (self.holds(), self.key("app1"));
-        let health = format!("http://{{address}}:{}/", web.port);
+        let health = format!("http://127.77.0.2:{}/", web.port);
         let common = [
             "replace",
             "app1",
@@ -123,10 +123,12 @@ impl World {
         ];
         let probed = ["--probe", probe.as_str(), "--health", &health];
         // It is not well: the old one serves as before, with its key.
-        let sick = ["--health", "test.no_such_function", "--health-within", "0"];
+        let sick = ["--health", "http://127.0.0.1:9/", "--health-within", "0"];
         let failed = self.bridge(&[&common[..], &sick].concat());
         assert!(
-            failed.code == 1 && failed.stderr.contains("is not well"),
+            failed.code == 1
+                && failed.stderr.contains("is not well")
+                && failed.stderr.contains("refused"),
             "{failed:?}"
         );
         assert_eq!(failed.json()["result"], "rolled-back");

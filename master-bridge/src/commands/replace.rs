@@ -47,7 +47,8 @@ pub struct Replace {
     /// The network that the temporary address comes from [default: the only external one]
     #[arg(long, value_name = "NETWORK", requires = "test_ip")]
     external_network: Option<String>,
-    /// When the new server is well: an http:// URL with {address} in it, or a function on the minion that returns yes
+    /// When the new server is well: a URL that it fetches itself, an http:// URL with {address} in it that is fetched
+    /// from here, or a function on the minion that returns yes
     #[arg(long, value_name = "CHECK")]
     health: Option<String>,
     /// Seconds that it has to become well

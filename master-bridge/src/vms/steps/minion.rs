@@ -16,6 +16,9 @@ use crate::progress::short;
 use crate::salt::wait::Return;
 use crate::salt::{Event, Job, job};
 
+/// Stands for the new server's address in a check.
+const ADDRESS: &str = "{address}";
+
 /// Names that are shown of a failed highstate.
 const SHOWN: usize = 10;
 
@@ -224,7 +227,8 @@ fn shown(tag: &str) -> String {
     }
 }
 
-/// A URL that the bridge fetches from its place in the network, or a function on the minion that returns yes.
+/// A URL that the minion fetches, or with `{address}` in it the bridge from its place in the network; or a function
+/// on the minion that returns yes.
 pub(super) async fn health(
     world: &mut World<'_>,
     minion: &str,
@@ -233,9 +237,12 @@ pub(super) async fn health(
 ) -> Result<Value> {
     let start = Instant::now();
     loop {
-        let trouble = if check.starts_with("http://") {
+        let is_url = check.starts_with("http://") || check.starts_with("https://");
+        let trouble = if is_url && check.contains(ADDRESS) {
             let url = with_address(world, check)?;
             probe::fetch(&url, Duration::from_secs(5)).await.err()
+        } else if is_url {
+            fetch_inside(world, minion, check).await?
         } else {
             ask(world, minion, check).await?
         };
@@ -257,15 +264,28 @@ pub(super) async fn health(
 
 /// `{address}` in a URL is the new server's.
 fn with_address(world: &World<'_>, url: &str) -> Result<String> {
-    if !url.contains("{address}") {
-        return Ok(url.to_owned());
-    }
     let made = world
         .made
         .values()
         .find_map(|made| made.get("addresses")?.get(0)?.as_str());
     let address = made.ok_or_else(|| Error::new(Kind::Local, "the new server has no address"))?;
-    Ok(url.replace("{address}", address))
+    Ok(url.replace(ADDRESS, address))
+}
+
+/// What is wrong with what the minion finds at a URL, if something is.
+async fn fetch_inside(world: &mut World<'_>, minion: &str, url: &str) -> Result<Option<String>> {
+    let patience = world.patience;
+    let args = [url, "status=True"];
+    let outcome = ask_all(world.salt()?, &[minion], "http.query", &args, patience).await?;
+    let Some(answer) = outcome.of(minion) else {
+        return Ok(Some("no answer".into()));
+    };
+    // Salt's own word for a status of 400 and above, too.
+    let status = answer.value.get("status").and_then(Salt::as_int);
+    Ok(match (answer.value.get("error"), status) {
+        (None, Some(200..400)) => None,
+        (error, _) => Some(word(&json_of(error.unwrap_or(&answer.value)))),
+    })
 }
 
 /// A function with its arguments on the minion; what is wrong, if something is.
