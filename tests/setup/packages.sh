@@ -3,7 +3,7 @@
 set -eu
 
 missing=
-for package in gcc g++ libc6-dev dpkg-dev make patch iptables pkg-config python3 python3-dev python3-venv qemu-utils ruby systemd systemd-container; do
+for package in acl gcc g++ libc6-dev dpkg-dev make nftables patch iptables pkg-config python3 python3-dev python3-venv qemu-utils ruby systemd systemd-container; do
 	dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
 		missing="$missing $package"
 done

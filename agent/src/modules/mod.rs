@@ -2,6 +2,7 @@
 //! [`all`] lists the slices. A new function touches its own file; a new module, its file and two lines here.
 //! Lookup, `sys.doc`, `sys.argspec` and the reference pages all read that one list.
 
+pub mod acl;
 pub mod aliases;
 pub mod alternatives;
 pub mod archive;
@@ -26,6 +27,7 @@ pub mod hosts;
 pub mod http;
 pub mod image;
 pub mod ini;
+pub mod ip;
 pub mod iptables;
 pub mod jinja;
 pub mod key;
@@ -38,6 +40,7 @@ pub mod matching;
 pub mod mine;
 pub mod mount;
 pub mod network;
+pub mod nftables;
 pub mod npm;
 #[cfg(test)]
 mod page;
@@ -54,6 +57,7 @@ pub mod salt_version;
 pub mod saltutil;
 pub mod saltutil_sync;
 pub mod schedule;
+pub mod selinux;
 pub mod service;
 pub mod shadow;
 pub mod slsutil;
@@ -107,6 +111,7 @@ pub(crate) use row;
 
 /// Every module's rows.
 const ALL: &[&[Function]] = &[
+    acl::FUNCTIONS,
     aliases::FUNCTIONS,
     alternatives::FUNCTIONS,
     archive::FUNCTIONS,
@@ -143,6 +148,7 @@ const ALL: &[&[Function]] = &[
     http::FUNCTIONS,
     image::FUNCTIONS,
     ini::FUNCTIONS,
+    ip::FUNCTIONS,
     iptables::FUNCTIONS,
     jinja::FUNCTIONS,
     key::FUNCTIONS,
@@ -155,6 +161,7 @@ const ALL: &[&[Function]] = &[
     mine::FUNCTIONS,
     mount::FUNCTIONS,
     network::FUNCTIONS,
+    nftables::FUNCTIONS,
     npm::FUNCTIONS,
     pillar::FUNCTIONS,
     pip::FUNCTIONS,
@@ -169,6 +176,7 @@ const ALL: &[&[Function]] = &[
     saltutil::FUNCTIONS,
     saltutil_sync::FUNCTIONS,
     schedule::FUNCTIONS,
+    selinux::FUNCTIONS,
     service::FUNCTIONS,
     shadow::FUNCTIONS,
     slsutil::FUNCTIONS,
@@ -197,10 +205,12 @@ pub fn find(name: &str) -> Option<&'static Function> {
 
 /// Modules whose file in Salt has another name; its options may use either.
 const FILES: &[(&str, &str)] = &[
+    ("acl", "linux_acl"),
     ("cmd", "cmdmod"),
     ("debconf", "debconfmod"),
     ("group", "groupadd"),
     ("ini", "ini_manage"),
+    ("ip", "debian_ip"),
     ("locale", "localemod"),
     ("log", "logmod"),
     ("lvm", "linux_lvm"),

@@ -8,7 +8,7 @@ use salt_wire::{Map, Value};
 use super::{Function, clean, row};
 use crate::context::{Args, Context, Error, Result, merge, python};
 use crate::fileclient::{FileClient, Listing};
-use crate::host::configparser;
+use crate::host::{configparser, plist, toml};
 use crate::{output, render};
 
 /// The rows of `slsutil`. In a template `update` also changes the map that it is given, as `render::salt`
@@ -53,14 +53,14 @@ pub const FUNCTIONS: &[Function] = &[
         "slsutil.serialize",
         "serializer, obj, **mod_kwargs",
         |_, args| serialize(args),
-        "Write data as json, yaml or configparser.",
+        "Write data as json, yaml, configparser, toml or plist.",
         "salt '*' slsutil.serialize json '{foo: Foo}'"
     ),
     row!(
         "slsutil.deserialize",
         "serializer, stream_or_string, **mod_kwargs",
         |_, args| deserialize(args),
-        "Read data from json, yaml or configparser.",
+        "Read data from json, yaml, configparser, toml or plist.",
         "salt '*' slsutil.deserialize json '{\"foo\": \"Foo\"}'"
     ),
     row!(
@@ -221,6 +221,10 @@ fn serialize(args: &Args) -> Result {
         u32::try_from(value).ok()
     };
     let obj = args.get("obj");
+    let failed = |message: String| Error::Exception {
+        kind: "salt.serializers.SerializationError",
+        message,
+    };
     match args.text("serializer")?.as_str() {
         "json" => {
             let sort = kwargs.get("sort_keys").is_some_and(Value::is_truthy);
@@ -240,19 +244,17 @@ fn serialize(args: &Args) -> Result {
                 width: number("width"),
                 ..salt_yaml::DumpOptions::default()
             };
-            let text = salt_yaml::dump(obj, &options).map_err(|e| Error::Exception {
-                kind: "salt.serializers.SerializationError",
-                message: e.to_string(),
-            })?;
+            let text = salt_yaml::dump(obj, &options).map_err(|e| failed(e.to_string()))?;
             let text = text.strip_suffix("\n...\n").unwrap_or(&text);
             Ok(text.strip_suffix('\n').unwrap_or(text).into())
         }
-        "configparser" => Ok(configparser::write(obj)
-            .map_err(|message| Error::Exception {
-                kind: "salt.serializers.SerializationError",
-                message,
-            })?
-            .into()),
+        "configparser" => Ok(configparser::write(obj).map_err(failed)?.into()),
+        // Python's has bytes for it, which are this text.
+        "plist" => {
+            let sort = kwargs.get("sort_keys").is_none_or(Value::is_truthy);
+            Ok(plist::write(obj, sort).map_err(failed)?.into())
+        }
+        "toml" => Ok(toml::write(obj).map_err(failed)?.into()),
         other => Err(no_serializer(other)),
     }
 }
@@ -267,6 +269,8 @@ fn deserialize(args: &Args) -> Result {
         "json" => render::json(&text).map_err(|e| failed(e.to_string())),
         "yaml" => salt_yaml::load_plain(&text).map_err(|e| failed(e.to_string())),
         "configparser" => Ok(configparser::read(&text).map_err(failed)?.into()),
+        "plist" => plist::read(&text).map_err(failed),
+        "toml" => Ok(toml::read(&text).map_err(failed)?.into()),
         other => Err(no_serializer(other)),
     }
 }

@@ -2,9 +2,11 @@
 //! then applies, reports its changes, and in test mode stops after the check. States and modules are
 //! two thin faces on `host/`: a state never calls a module and spawns no process itself.
 
+pub mod acl;
 pub mod alias;
 pub mod alternatives;
 pub mod archive;
+pub mod blockdev;
 pub mod cmd;
 pub mod cron;
 pub mod debconf;
@@ -26,6 +28,8 @@ pub mod logrotate;
 pub mod lvm;
 pub mod module;
 pub mod mount;
+pub mod network;
+pub mod nftables;
 pub mod npm;
 pub mod pip;
 pub mod pkg;
@@ -34,6 +38,7 @@ pub mod pkg_uptodate;
 pub mod pkgrepo;
 pub mod saltutil;
 pub mod schedule;
+pub mod selinux;
 pub mod service;
 pub mod ssh_auth;
 pub mod ssh_known_hosts;
@@ -135,9 +140,11 @@ impl Outcome {
 
 /// Every module's rows.
 const ALL: &[&[State]] = &[
+    acl::STATES,
     alias::STATES,
     alternatives::STATES,
     archive::STATES,
+    blockdev::STATES,
     cmd::STATES,
     cron::STATES,
     debconf::STATES,
@@ -158,6 +165,8 @@ const ALL: &[&[State]] = &[
     lvm::STATES,
     module::STATES,
     mount::STATES,
+    network::STATES,
+    nftables::STATES,
     npm::STATES,
     pip::STATES,
     pkg::STATES,
@@ -166,6 +175,7 @@ const ALL: &[&[State]] = &[
     pkgrepo::STATES,
     saltutil::STATES,
     schedule::STATES,
+    selinux::STATES,
     service::STATES,
     ssh_auth::STATES,
     ssh_known_hosts::STATES,

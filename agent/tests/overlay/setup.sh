@@ -22,12 +22,13 @@ package parity-one 1.0
 package parity-two 1.0
 package parity-two 2.0
 package parity-three 1.0
+for name in vlan bridge-utils ppp ifenslave; do package $name 9.0; done
 rm -rf /etc/apt/sources.list.d/* /etc/apt/preferences.d/*
 echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list
 echo 'deb [trusted=yes] file:/srv/gone ./' >/etc/apt/sources.list.d/gone.list
 printf 'deb [trusted=yes] file:/srv/repo6 ./\ndeb [trusted=yes] file:/srv/repo5 ./\n' >/etc/apt/sources.list.d/stale.list
 rm -rf /var/lib/apt/lists/*
-for name in parity-svc parity-broken; do
+for name in parity-svc parity-broken networking; do
     cat >/etc/init.d/$name <<'SVC'
 #!/bin/sh
 ### BEGIN INIT INFO
@@ -149,6 +150,54 @@ for program in pv vg lv; do
     for action in display create remove; do ln -s lvm /usr/local/bin/$program$action; done
 done
 ln -s lvm /usr/local/bin/vgextend && ln -s lvm /usr/local/bin/lvresize
+# The network of `ifupdown`, which is told and does nothing; no module is loaded into the kernel that tests run on.
+for name in ifup ifdown modprobe ifenslave; do
+    printf '#!/bin/sh\necho "${0##*/} $*" >>/var/lib/parity/network.log\n' >/usr/local/bin/$name
+done
+mkdir -p /etc/network/interfaces.d /etc/network/if-up.d /etc/network/if-down.d /etc/ppp/peers /etc/modprobe.d
+printf '# head\nauto lo\niface lo inet loopback\n\nauto eth1 eth0\nallow-hotplug eth1\niface eth1 inet static\n\taddress 192.0.2.1\n\taddress 192.0.2.3\n\tnetmask 24\n\tdns-nameservers 192.0.2.2 192.0.2.9\n\tdns-search example.org\n\toffload-rx off\n\tbridge_ports eth0 eth2\n\tbond-mode 1\n\tpre-up echo a\n\tup echo "b c"\n\nsource /etc/network/interfaces.d/*\n' >/etc/network/interfaces
+printf 'iface eth9 inet6 auto\n    privext 2\n    accept_ra 0\n' >/etc/network/interfaces.d/nine
+printf 'old.example.org\n' >/etc/hostname
+# SELinux as two files: its configuration, and its booleans with what they are and will be.
+mkdir -p /etc/selinux && printf '# of a test\nSELINUX=enforcing\nSELINUXTYPE=x\n' >/etc/selinux/config
+printf 'parity_a off off\nparity_b off on\nparity_bad off off\n' >/var/lib/parity/booleans
+cat >/usr/local/bin/semanage <<'SH'
+#!/bin/sh
+printf 'SELinux boolean                State  Default Description\n\n'
+while read -r name state default; do
+    printf '%-30s (%s  ,  %s)  Allow %s  to be\n' "$name" "$state" "$default" "$name"
+done </var/lib/parity/booleans
+SH
+cat >/usr/local/bin/setsebool <<'SH'
+#!/bin/sh
+persist=
+[ "$1" = -P ] && persist=1 && shift
+for pair; do
+    [ "${pair%=*}" != parity_bad ] || exit 1
+    if [ -n "$persist" ]; then new='\1 VALUE VALUE'; else new='\1 VALUE \3'; fi
+    sed -i "s/^\(${pair%=*}\) \(.*\) \(.*\)/$(echo "$new" | sed "s/VALUE/${pair#*=}/g")/" /var/lib/parity/booleans
+done
+SH
+ln -s setsebool /usr/local/bin/semodule
+truncate -s 4M /srv/blocks
+# A device of nobody's, and a program that keeps two of its options.
+mknod /srv/device b 240 240
+echo '0 256' >/var/lib/parity/device
+cat >/usr/local/bin/blockdev <<'SH'
+#!/bin/sh
+read -r ro ra </var/lib/parity/device
+for word; do
+    case "$word" in
+    --setro) ro=1 ;;
+    --setrw) ro=0 ;;
+    --setra) wanted=1 ;;
+    [0-9]*) [ -z "$wanted" ] || ra=$word ;;
+    esac
+done
+echo "$ro $ra" >/var/lib/parity/device
+case "$*" in *--get*) printf '%s\n' "$ro" 8192 512 512 512 0 0 256 8192 4194304 "$ra" "$ra" ;; esac
+SH
+mkdir -p /srv/acl/dir/in && touch /srv/acl/file /srv/acl/list /srv/acl/dir/script && chmod 755 /srv/acl/dir/script
 touch /srv/disk1 /srv/disk2 /srv/disk3 /srv/refused
 chmod 755 /usr/local/bin/*
 printf 'parity-old\tparity/c\tstring\told\n' >/var/lib/parity/answers
@@ -194,6 +243,13 @@ look() {
     ip6tables -S
     grep -v '^#' /var/lib/parity/rules 2>/dev/null || true
     cat /var/lib/parity/lvm/* 2>/dev/null || true
+    nft list ruleset ip
+    cat /etc/nftables /etc/selinux/config /var/lib/parity/booleans /var/lib/parity/device 2>/dev/null || true
+    getfacl --absolute-names -R /srv/acl
+    echo "== network"
+    for file in /etc/network/interfaces /etc/network/i*.d/* /etc/network/if-*.d/route-* /etc/modprobe.d/bond* /etc/ppp/peers/parity* /etc/default/networking /etc/hostname; do
+        [ ! -f "$file" ] || { stat -c '%n %a' "$file" && cat "$file"; }
+    done
     echo "== files"
     find /srv/tree -printf '%P %m %U:%G %l\n' 2>/dev/null | sort || true
 }

@@ -340,6 +340,142 @@ no volume: {lvm.pv_absent: [{name: /srv/disk2}]}
 no volume again: {lvm.pv_absent: [{name: /srv/disk2}]}
 ",
     ),
+    (
+        "network",
+        "
+looked at: {module.run: [{ip.get_interface: [eth1]}, {ip.get_network_settings: []}, {ip.get_routes: [eth1]}, {ip.get_bond: [bond0]}]}
+loopback: {network.managed: [{name: lo}, {type: eth}, {proto: loopback}]}
+static: {network.managed: [{name: eth7}, {proto: static}, {ipaddr: 10.1.0.7}, {netmask: 255.255.255.0}, {gateway: 10.1.0.1}, {dns: [8.8.8.8, 8.8.4.4]}, {search: example.org}, {mtu: 1480}, {hotplug: true}, {enable_ipv6: true}, {ipv6proto: static}, {ipv6ipaddr: '2001:db8::3'}, {ipv6netmask: 64}, {ipv6gateway: '2001:db8::1'}, {ttl: 18}, {ipv6ttl: 15}, {up_cmds: [echo a, 'echo b c']}, {pre_down_cmds: echo d}, {noifupdown: true}]}
+many addresses: {network.managed: [{name: eth6}, {proto: static}, {ipaddrs: [10.2.0.1/24, 10.2.0.2/24]}, {addr: '00:11:22:33:44:55'}, {metric: '7'}, {dns: '1.1.1.1 9.9.9.9'}]}
+both addresses: {network.managed: [{name: eth5}, {proto: dhcp}, {addr: a}, {hwaddr: '00:11:22:33:44:56'}, {hostname: x}, {leasetime: 5}]}
+not there: {network.managed: [{name: eth7}, {proto: manual}, {ipaddr: 10.1.0.300}, {mtu: many}, {enabled: false}]}
+disabled: {network.managed: [{name: lo}, {enabled: false}, {proto: loopback}, {enable_ipv4: false}]}
+card: {network.managed: [{name: eth4}, {proto: dhcp}, {speed: '100'}, {duplex: full}, {autoneg: true}, {rx: 'off'}, {tso: 1}, {lro: 0}]}
+card of numbers: {network.managed: [{name: eth4}, {proto: dhcp}, {speed: 1000}]}
+slow card: {network.managed: [{name: eth4}, {proto: dhcp}, {speed: 11}]}
+odd card: {network.managed: [{name: eth4}, {proto: dhcp}, {duplex: both}]}
+odder card: {network.managed: [{name: eth4}, {proto: dhcp}, {gro: maybe}]}
+no kind: {network.managed: [{name: eth4}, {type: odd}]}
+vlan: {network.managed: [{name: eth7.12}, {type: vlan}, {ipaddr: 10.1.12.7}, {proto: static}, {netmask: 24}]}
+bridge: {network.managed: [{name: br0}, {type: bridge}, {proto: dhcp}, {ports: [eth4, eth5]}, {fd: '0'}, {hello: 2}, {stp: 'off'}, {bridgeprio: 5}, {pathcost: eth4 10}, {hw: '00:11:22:33:44:55'}, {waitport: 30 eth4}]}
+no ports: {network.managed: [{name: br1}, {type: bridge}]}
+odd bridge: {network.managed: [{name: br1}, {type: bridge}, {ports: eth4}, {pathcost: eth4}]}
+odd wait: {network.managed: [{name: br1}, {type: bridge}, {ports: eth4}, {waitport: eth4}]}
+slave: {network.managed: [{name: eth3}, {type: slave}, {master: bond0}]}
+no master: {network.managed: [{name: eth3}, {type: slave}]}
+{% for mode in ['balance-rr', '1', 'balance-xor', '3', '802.3ad', 'balance-tlb', '6', 4, 'odd'] %}
+bond {{ mode }}: {network.managed: [{name: bond{{ loop.index0 }}}, {type: bond}, {mode: '{{ mode }}'}, {slaves: [eth3, eth2]}, {proto: static}, {ipaddr: 10.3.0.1}, {arp_ip_target: [10.3.0.2, 10.3.0.3]}, {miimon: 50}, {downdelay: '300'}, {lacp_rate: fast}, {use_carrier: 'off'}, {primary: eth2}, {hashing-algorithm: layer3+4}, {test: true}]}
+{% endfor %}
+plain bond: {network.managed: [{name: bond20}, {type: bond}, {mode: '4'}, {slaves: eth3 eth2}, {proto: manual}, {test: true}]}
+bond without: {network.managed: [{name: bond21}, {type: bond}, {mode: '0'}, {slaves: eth3}]}
+bond of none: {network.managed: [{name: bond21}, {type: bond}, {mode: '0'}]}
+odd bond: {network.managed: [{name: bond21}, {type: bond}, {mode: '1'}, {slaves: eth3}, {miimon: often}]}
+peer: {network.managed: [{name: ppp0}, {type: pppoe}, {proto: ppp}, {user: me}, {password: secret}, {provider: parity-peer}, {noauth: false}, {mtu: 1400}, {linkname: l}, {holdoff: ''}]}
+small peer: {network.managed: [{name: ppp1}, {type: pppoe}, {proto: ppp}, {user: me}, {provider: parity-two}]}
+included: {network.managed: [{name: more}, {type: source}, {source: /etc/network/more/*}]}
+own file: {network.managed: [{name: eth8}, {proto: manual}, {filename: eight}, {noifupdown: true}]}
+elsewhere: {network.managed: [{name: eth8}, {proto: manual}, {filename: /none/eight}]}
+range: {network.managed: [{name: eth1-range0}, {proto: manual}]}
+routes: {network.routes: [{name: eth7.12}, {routes: [{name: lan, ipaddr: 10.9.0.0, netmask: 16, gateway: 10.1.0.1}, {ipaddr: 10.8.0.0/16, metric: 5}]}]}
+routes again: {network.routes: [{name: eth7}, {routes: [{ipaddr: 10.9.0.0, netmask: 255.255.0.0, gateway: 10.1.0.1}]}]}
+routes changed: {network.routes: [{name: eth7}, {routes: [{ipaddr: 10.9.0.0, netmask: 255.255.0.0, gateway: 10.1.0.2}]}]}
+no routes: {network.routes: [{name: eth7}]}
+system: {network.system: [{enabled: true}, {hostname: new.example.org}, {require_reboot: true}]}
+system again: {network.system: [{enabled: 'yes'}, {hostname: other}]}
+odd system: {network.system: [{enabled: maybe}]}
+",
+    ),
+    (
+        "nft",
+        "
+table: {nftables.table_present: [{name: parity}]}
+again: {nftables.table_present: [{name: parity}]}
+six: {nftables.table_present: [{name: six}, {family: inet}]}
+base chain: {nftables.chain_present: [{name: input}, {table: parity}, {table_type: filter}, {hook: input}, {priority: 0}]}
+own chain: {nftables.chain_present: [{name: own}, {table: parity}]}
+own chain again: {nftables.chain_present: [{name: own}, {table: parity}]}
+half a chain: {nftables.chain_present: [{name: half}, {table: parity}, {hook: input}]}
+no table: {nftables.chain_present: [{name: own}, {table: none}]}
+ssh: {nftables.append: [{table: parity}, {chain: input}, {jump: accept}, {match: state}, {connstate: new}, {dport: 22}, {proto: tcp}, {sport: '1025:65535'}]}
+ssh again: {nftables.append: [{table: parity}, {chain: input}, {jump: accept}, {match: state}, {connstate: new}, {dport: 22}, {proto: tcp}, {sport: '1025:65535'}]}
+ports: {nftables.append: [{table: parity}, {chain: own}, {jump: drop}, {proto: udp}, {dports: '53,67'}, {source: 10.0.0.0/8}, {counter: true}, {save: true}]}
+one port: {nftables.append: [{table: parity}, {chain: own}, {jump: accept}, {proto: tcp}, {dport: 80}]}
+one port again: {nftables.append: [{table: parity}, {chain: own}, {jump: accept}, {proto: tcp}, {dport: 80}]}
+first: {nftables.insert: [{table: parity}, {chain: own}, {position: ''}, {jump: accept}, {proto: tcp}, {dport: 81}]}
+no position: {nftables.insert: [{table: parity}, {chain: own}, {jump: accept}, {proto: tcp}, {dport: 82}]}
+wrong: {nftables.append: [{table: parity}, {chain: own}, {jump: nowhere}, {proto: tcp}, {dport: 83}]}
+no chain: {nftables.append: [{table: parity}, {jump: accept}]}
+odd family: {nftables.append: [{table: parity}, {chain: own}, {family: odd}]}
+odd ports: {nftables.append: [{table: parity}, {chain: own}, {jump: accept}, {proto: tcp}, {dports: 'ssh,80'}]}
+not there: {nftables.delete: [{table: parity}, {chain: own}, {jump: accept}, {proto: tcp}, {dport: 99}]}
+policy: {nftables.set_policy: [{table: parity}, {chain: input}, {policy: drop}]}
+no base: {nftables.set_policy: [{table: parity}, {chain: own}, {policy: drop}]}
+looked at: {module.run: [{nftables.list_tables: []}, {nftables.get_rules: []}, {nftables.check: [{table: parity}, {chain: own}, {rule: 'tcp dport 80 accept'}]}, {nftables.get_rule_handle: [{table: parity}, {chain: own}, {rule: 'tcp dport 80 accept'}]}, {nftables.check_chain: [{table: parity}, {chain: none}]}, {nftables.get_policy: [{table: parity}, {chain: input}]}, {nftables.get_saved_rules: []}, {nftables.version: []}]}
+built: {module.run: [{nftables.build_rule: [{full: 'True'}, {table: parity}, {chain: own}, {command: insert}, {position: 3}, {if: lo}, {of: eth0}, {icmp-type: echo-request}, {to-port: 80}, {reject-with: tcp reset}]}]}
+flushed: {nftables.flush: [{table: parity}, {chain: own}]}
+no such chain: {nftables.flush: [{table: parity}, {chain: none}]}
+no such table: {nftables.flush: [{table: none}]}
+never mind: {nftables.flush: [{table: none}, {chain: none}, {ignore_absence: true}]}
+gone: {nftables.table_absent: [{name: six}, {family: inet}]}
+gone again: {nftables.table_absent: [{name: six}, {family: inet}]}
+",
+    ),
+    (
+        "blocks",
+        "
+formatted: {blockdev.formatted: [{name: /srv/blocks}, {fs_type: ext2}, {force: true}]}
+again: {blockdev.formatted: [{name: /srv/blocks}, {fs_type: ext2}, {force: true}]}
+missing: {blockdev.formatted: [{name: /srv/none}]}
+odd: {blockdev.formatted: [{name: /srv/blocks}, {fs_type: odd}]}
+no device: {blockdev.tuned: [{name: /srv/blocks}, {read-ahead: 128}]}
+tuned: {blockdev.tuned: [{name: /srv/device}, {read-ahead: 128}, {read-only: true}]}
+tuned again: {blockdev.tuned: [{name: /srv/device}, {read-ahead: 128}]}
+",
+    ),
+    (
+        "selinux",
+        "
+permissive: {selinux.mode: [{name: permissive}]}
+disabled: {selinux.mode: [{name: 'Disabled'}]}
+disabled again: {selinux.mode: [{name: disabled}]}
+odd: {selinux.mode: [{name: odd}]}
+one: {selinux.boolean: [{name: parity_a}, {value: true}]}
+several: {selinux.boolean: [{value: 'off'}, {persist: true}, {booleans: [parity_a, {parity_b: 1}]}]}
+none: {selinux.boolean: [{name: none}, {value: true}]}
+odd value: {selinux.boolean: [{name: parity_a}, {value: maybe}]}
+refused: {selinux.boolean: [{name: parity_bad}, {value: true}]}
+looked at: {module.run: [{selinux.getenforce: []}, {selinux.getconfig: []}, {selinux.getsebool: [parity_b]}, {selinux.list_sebool: []}]}
+",
+    ),
+    (
+        "acls",
+        "
+present: {acl.present: [{name: /srv/acl/file}, {acl_type: user}, {acl_name: parity-olduser}, {perms: rw}]}
+again: {acl.present: [{name: /srv/acl/file}, {acl_type: user}, {acl_name: parity-olduser}, {perms: rw}]}
+changed: {acl.present: [{name: /srv/acl/file}, {acl_type: user}, {acl_name: parity-olduser}, {perms: r}]}
+recursive: {acl.present: [{name: /srv/acl/dir}, {acl_type: group}, {acl_name: parity-old}, {perms: rwX}, {recurse: true}]}
+default: {acl.present: [{name: /srv/acl/dir}, {acl_type: 'd:user'}, {acl_name: parity-olduser}, {perms: rwx}]}
+default again: {acl.present: [{name: /srv/acl/dir}, {acl_type: 'default:user'}, {acl_name: parity-olduser}, {perms: rwx}, {recurse: true}]}
+mask: {acl.present: [{name: /srv/acl/file}, {acl_type: mask}, {perms: r}]}
+group: {acl.present: [{name: /srv/acl/file}, {acl_type: group}, {perms: rwx}]}
+forced: {acl.present: [{name: /srv/acl/file}, {acl_type: user}, {acl_name: parity-keys}, {perms: x}, {force: true}]}
+nobody: {acl.present: [{name: /srv/acl/file}, {acl_type: user}, {acl_name: parity-none}, {perms: r}]}
+no type: {acl.present: [{name: /srv/acl/file}, {acl_type: u}, {acl_name: parity-keys}, {perms: r}]}
+missing: {acl.present: [{name: /srv/acl/none}, {acl_type: user}, {acl_name: parity-keys}, {perms: r}]}
+odd: {acl.present: [{name: /srv/acl/file}, {acl_type: user}, {acl_name: parity-keys}, {perms: '7'}]}
+listed: {acl.list_present: [{name: /srv/acl/list}, {acl_type: user}, {acl_names: [parity-keys, parity-olduser]}, {perms: rw}]}
+listed again: {acl.list_present: [{name: /srv/acl/list}, {acl_type: user}, {acl_names: [parity-keys, parity-olduser]}, {perms: rw}]}
+listed anew: {acl.list_present: [{name: /srv/acl/list}, {acl_type: user}, {acl_names: [parity-keys, parity-olduser]}, {perms: r}]}
+listed badly: {acl.list_present: [{name: /srv/acl/list}, {acl_type: user}, {acl_names: [parity-none]}, {perms: r}]}
+list without type: {acl.list_present: [{name: /srv/acl/list}, {acl_type: u}, {acl_names: [parity-keys]}, {perms: r}]}
+unlisted: {acl.list_absent: [{name: /srv/acl/list}, {acl_type: user}, {acl_names: [parity-keys, parity-none]}]}
+unlisted again: {acl.list_absent: [{name: /srv/acl/list}, {acl_type: user}, {acl_names: [parity-none]}]}
+absent: {acl.absent: [{name: /srv/acl/dir}, {acl_type: group}, {acl_name: parity-old}, {recurse: true}]}
+absent again: {acl.absent: [{name: /srv/acl/dir}, {acl_type: group}, {acl_name: parity-none}]}
+absent type: {acl.absent: [{name: /srv/acl/dir}, {acl_type: g}, {acl_name: parity-none}]}
+looked at: {module.run: [{acl.getfacl: [/srv/acl/dir, /srv/acl/list, {recursive: true}]}, {acl.version: []}, {acl.wipefacls: [/srv/acl/list]}]}
+",
+    ),
 ];
 
 /// Further files of the tree.

@@ -1,4 +1,4 @@
-//! Packages of Ruby and node.js, from indexes and directories of the case's own.
+//! Packages of Ruby and node.js, from indexes and directories of the case's own; property lists.
 
 use super::cases::{APPLY, Case};
 
@@ -175,3 +175,25 @@ cached: {npm.cache_cleaned: []}
         calls: &[APPLY[0]],
     },
 ];
+
+pub const PLIST: &[Case] = &[Case {
+    name: "property lists",
+    files: &[
+        (
+            "srv/t.sls",
+            "
+new: {file.serialize: [{name: ROOT/work/new}, {serializer: plist}, {dataset: {b: [1, 1.5, true, 'a<b & c'], a: {x: {}, y: []}, c: ''}}]}
+unsorted: {file.serialize: [{name: ROOT/work/unsorted}, {formatter: plist}, {serializer_opts: [{sort_keys: false}]}, {dataset: {b: 1, a: 2}}]}
+merged: {file.serialize: [{name: ROOT/work/there}, {serializer: plist}, {merge_if_exists: true}, {dataset: {new: 1, kept: {more: 2}}}]}
+same: {file.serialize: [{name: ROOT/work/there}, {serializer: plist}, {merge_if_exists: true}, {dataset: {kept: {more: 2}}}]}
+",
+        ),
+        (
+            "work/there",
+            "<?xml version=\"1.0\"?>\n<!-- c --><plist version=\"1.0\"><dict><key>kept</key><dict><key>x</key><string>&lt;y&#62;</string></dict><key>n</key><integer>0x10</integer><key>f</key><false/></dict></plist>",
+        ),
+        ("setup.sh", "chmod 644 work/*\n"),
+    ],
+    opts: "{}",
+    calls: APPLY,
+}];

@@ -322,6 +322,11 @@ fn packages_of_ruby() {
 }
 
 #[test]
+fn property_lists() {
+    run_beside("3007.15", "plist", languages::PLIST);
+}
+
+#[test]
 fn packages_of_node() {
     if !Path::new("/usr/bin/npm").exists() {
         return eprintln!("skipped: there is no npm here");

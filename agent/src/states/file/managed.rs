@@ -297,7 +297,7 @@ impl File<'_> {
         Some(Outcome::failed(other_sum(
             announced,
             &got,
-            &self.path,
+            self.path,
             &source.address,
         )))
     }

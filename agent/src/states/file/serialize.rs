@@ -61,7 +61,8 @@ pub(super) fn serialize(ctx: &Context, run: &Run<'_>) -> Done {
     if dataset.is_null() {
         return failed("Neither 'dataset' nor 'dataset_pillar' was defined");
     }
-    if !matches!(serializer.as_str(), "yaml" | "json" | "configparser") {
+    const KNOWN: [&str; 5] = ["configparser", "json", "plist", "toml", "yaml"];
+    if !KNOWN.contains(&serializer.as_str()) {
         return failed(format!(
             "The {serializer} serializer could not be found. It either does not exist or its prerequisites are not installed."
         ));
@@ -92,7 +93,11 @@ pub(super) fn serialize(ctx: &Context, run: &Run<'_>) -> Done {
     let text = ctx
         .functions
         .call(ctx, "slsutil.serialize", &words, &kwargs)?;
-    let contents = format!("{}\n", python::text(&text));
+    let mut contents = python::text(&text);
+    // A property list is bytes, to which Salt adds nothing.
+    if serializer != "plist" {
+        contents.push('\n');
+    }
     let mut given = map! { "name" => name.as_str(), "contents" => contents };
     for key in [
         "user",
