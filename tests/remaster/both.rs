@@ -55,21 +55,17 @@ pub(crate) fn only_the_active_master_runs_states(pair: &Pair) {
     on_only(&agent, &pair.new);
 }
 
-/// While the agent waits for the pillar of the new master, both give jobs; only the old one may change states yet.
+/// While the agent tries the states of the new master, both give jobs; only the old one may change something yet.
 pub(crate) fn the_new_master_gives_jobs_before_the_switch(pair: &Pair) {
     let agent = pair.known_agent("early");
     let (mut old, mut new) = (Client::of(&pair.old), Client::of(&pair.new));
-    pair.order_here(&agent, &[]).success();
+    pair.order_here(&agent, &["--changes", "0"]).success();
     wait_state(&agent, "verifying");
     let state = json!(["test.succeed_with_changes", "x"]);
     let (ping, _) = new.call("early", "test.ping", json!([]), json!({}));
     let (refused, _) = new.call("early", "state.single", state.clone(), json!({}));
     let (done, _) = old.call("early", "state.single", state, json!({}));
-    assert_eq!(
-        status(&agent)["state"],
-        "verifying",
-        "the pillar came early"
-    );
+    assert_eq!(status(&agent)["state"], "verifying", "it was over early");
     assert_eq!(ping, true);
     let words = refused.as_str().unwrap_or_default();
     assert!(

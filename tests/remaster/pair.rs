@@ -51,12 +51,14 @@ impl Pair {
                     .start()
             });
             let new = Master::of(to)
-                .file("srv/pillar/top.sls", "base: {'early': [slow]}\n")
                 .file(
-                    "srv/pillar/slow.sls",
-                    "{% do salt['test.sleep'](8) %}\nthere: true\n",
+                    "srv/salt/top.sls",
+                    "base: {'budget*': [change], 'early': [slow]}\n",
                 )
-                .file("srv/salt/top.sls", "base: {'budget*': [change]}\n")
+                .file(
+                    "srv/salt/slow.sls",
+                    "{% do salt['test.sleep'](10) %}\nslow: {test.nop: []}\n",
+                )
                 .file(
                     "srv/salt/change.sls",
                     "one: {test.succeed_with_changes: []}\ntwo: {test.succeed_with_changes: []}\n",
