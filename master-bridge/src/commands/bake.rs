@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::output::Output;
 use crate::plan::CloudPlan;
 use crate::plan::cloud::Signer;
-use crate::vms::plans::Bake as Plan;
+use crate::vms::plans::{Bake as Plan, Enrol};
 
 /// What makes a disk forget who it is: a function of the agent, which knows whose disk it has.
 pub(super) const GENERALIZE: &str = "image.generalize";
@@ -109,12 +109,14 @@ impl Bake {
             server.image = "{image}".into();
             let mut joining = self.joining.clone();
             joining.minion_id = Some(minion.clone());
-            Some(joining.newcomer("clone", server, &facts, None)?)
+            Some(joining.newcomer("clone", server, &facts, (None, Enrol::Console))?)
         } else {
             None
         };
         let plan = Plan {
-            builder: self.joining.newcomer("builder", server, &facts, None)?,
+            builder: self
+                .joining
+                .newcomer("builder", server, &facts, (None, Enrol::Console))?,
             image: format!("{}-{number}", self.name),
             properties,
             signer: self.sign_key.as_deref().map(|key| Signer {

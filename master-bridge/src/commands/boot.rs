@@ -13,13 +13,14 @@ use crate::output::Output;
 use crate::plan::CloudPlan;
 use crate::plan::cloud::{Lead, Ref};
 use crate::salt::keys::{Key, KeyState, all};
-use crate::vms::plans::Address;
+use crate::vms::plans::{Address, Enrol};
 
 /// Arguments of `boot`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The key is accepted because the agent showed its fingerprint on the serial console, which Nova alone can read, \
-with a nonce that this VM alone was given. On failure everything that was made is undone.
+with a nonce that this VM alone was given. With --enrol token, for clouds without a console, the master accepts \
+whoever shows the token of the VM's user-data, once. On failure everything that was made is undone.
 
 Examples:
   master-bridge boot app3 --image ubuntu-24.04 --flavor m1.small --grain level=ci --expect-grain level=ci
@@ -37,6 +38,9 @@ pub struct Boot {
     /// The network that new floating addresses come from [default: the only external one]
     #[arg(long, value_name = "NETWORK")]
     external_network: Option<String>,
+    /// How its key is let in: proven by the console before it is accepted, or by a token that works once
+    #[arg(long, value_enum, default_value_t)]
+    enrol: Enrol,
     #[command(flatten)]
     rules: Rules,
     #[command(flatten)]
@@ -59,7 +63,12 @@ impl Boot {
         }
         free(&mut facts, &minion).await?;
         let server = self.shape.resolve(&self.name, &cloud).await?;
-        let newcomer = self.joining.newcomer("server", server, &facts, None)?;
+        if self.enrol == Enrol::Token {
+            facts.master.autosign()?;
+        }
+        let newcomer = self
+            .joining
+            .newcomer("server", server, &facts, (None, self.enrol))?;
         let mut steps = newcomer.steps();
         let mut subjects = vec![format!("server {}", self.name), format!("minion {minion}")];
         if let Some(word) = &self.floating_ip {

@@ -205,6 +205,7 @@ fn user_data(facts: &MasterFacts, name: &str, grains: &BTreeMap<String, String>)
         publish_port: facts.publish_port,
         id: name.to_owned(),
         grains: grains.clone(),
+        token: false,
     };
     render(&facts, None)
 }

@@ -17,7 +17,7 @@ use crate::output::Output;
 use crate::plan::CloudPlan;
 use crate::plan::cloud::Lead;
 use crate::salt::keys::KeyState;
-use crate::vms::plans::{Address, Replacement};
+use crate::vms::plans::{Address, Enrol, Replacement};
 
 /// Arguments of `replace`.
 #[derive(Debug, Args)]
@@ -94,7 +94,9 @@ impl Replace {
                 "the master has no accepted key of {minion}: if the old server's minion has another id, name it with --minion-id"
             ));
         }
-        let new = self.joining.newcomer("green", server, &facts, aside)?;
+        let new = self
+            .joining
+            .newcomer("green", server, &facts, (aside, Enrol::Console))?;
         let addresses = leading_to(&old, &cloud).await?;
         if addresses.is_empty() {
             output.warn(&format!(

@@ -10,7 +10,7 @@ use crate::cloud::resolve::pick_all;
 use crate::cloud::server::{NewServer, Nic, RootDisk};
 use crate::cloud::{Client, Flavor, Image};
 use crate::error::{Error, Kind, Result};
-use crate::vms::plans::Newcomer;
+use crate::vms::plans::{Enrol, Newcomer};
 use crate::vms::user_data::{Facts, render};
 
 /// The server itself.
@@ -203,7 +203,7 @@ impl Joining {
         key: &str,
         server: NewServer,
         facts: &MasterFacts,
-        aside: Option<String>,
+        (aside, enrol): (Option<String>, Enrol),
     ) -> Result<Newcomer> {
         let minion = self.minion(&server.name)?;
         let own = self.user_data.as_ref().map(text_of).transpose()?;
@@ -215,6 +215,7 @@ impl Joining {
                 publish_port: facts.publish_port,
                 id: minion.clone(),
                 grains: self.grain.iter().cloned().collect::<BTreeMap<_, _>>(),
+                token: enrol == Enrol::Token,
             },
             own.as_deref(),
         )?;
@@ -227,6 +228,7 @@ impl Joining {
             expect: self.expect_grain.iter().cloned().collect(),
             highstate: !self.no_highstate,
             announced: self.boot_within,
+            enrol,
         })
     }
 }

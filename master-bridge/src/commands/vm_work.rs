@@ -157,6 +157,7 @@ fn needs_salt(plan: &CloudPlan) -> bool {
         matches!(
             step.what,
             What::Accept { .. }
+                | What::Enrol { .. }
                 | What::Ping { .. }
                 | What::Grains { .. }
                 | What::Highstate { .. }

@@ -9,7 +9,7 @@ use salt_wire::{Map, Value, map};
 use crate::error::{Error, Kind};
 use crate::salt::job::Patience;
 use crate::salt::keys::{Key, KeyState};
-use crate::salt::{Event, Job, Master, Pending, Published, Reach};
+use crate::salt::{Autosign, Event, Job, Master, Pending, Published, Reach};
 
 const MOMENT: Duration = Duration::from_millis(20);
 
@@ -149,6 +149,13 @@ impl Master for Fake {
 
     fn patience(&self) -> (Duration, Duration) {
         (PATIENCE.timeout, PATIENCE.gather)
+    }
+
+    fn autosign(&self) -> crate::error::Result<Autosign> {
+        Err(crate::error::Error::new(
+            crate::error::Kind::Usage,
+            "no tokens",
+        ))
     }
 
     fn reach(&mut self) -> Pending<'_, Reach> {

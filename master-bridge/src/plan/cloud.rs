@@ -103,7 +103,7 @@ pub enum What {
     Server {
         /// As it is to be.
         server: Box<NewServer>,
-        /// Its user-data; `<NONCE>` in it becomes the server's nonce.
+        /// Its user-data; `<NONCE>` and `<TOKEN>` in it become the server's.
         user_data: String,
     },
     /// Waits until a server is active.
@@ -121,6 +121,24 @@ pub enum What {
         minion: String,
         /// Seconds.
         within: u64,
+    },
+    /// Lets the master accept the key that comes with the server's one-time token.
+    Enrol {
+        /// The step that makes the server.
+        server: String,
+        /// The minion id, which is free.
+        minion: String,
+        /// Seconds.
+        within: u64,
+    },
+    /// Holds such a key against the server's console, if that shows one.
+    Compare {
+        /// The step that makes the server.
+        server: String,
+        /// The minion id.
+        minion: String,
+        /// The step that let the key in.
+        accepted: String,
     },
     /// Waits for a master's line on its server's console.
     MasterKey {
@@ -338,6 +356,11 @@ impl CloudPlan {
             .chain(hex.chars().filter(|c| *c != ':'))
             .take(32)
             .collect()
+    }
+
+    /// The enrolment token of a step's server. Its nonce, which is shown, does not tell it.
+    pub fn token(&self, key: &str) -> String {
+        self.nonce(&format!("{key}:token"))
     }
 
     /// What differs from the document of an earlier plan, a line each: the world has moved.

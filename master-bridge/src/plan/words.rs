@@ -11,6 +11,8 @@ impl What {
             Self::Server { .. } => "server",
             Self::Active { .. } => "active",
             Self::Announced { .. } => "announced",
+            Self::Enrol { .. } => "enrol",
+            Self::Compare { .. } => "compare",
             Self::MasterKey { .. } => "master-key",
             Self::Tag { .. } => "tag",
             Self::Accept { .. } => "accept",
@@ -64,6 +66,18 @@ impl What {
                 "the server is active",
                 "read its console",
                 "a line with its id, its nonce and a fingerprint",
+                "nothing to undo",
+            ],
+            Self::Enrol { .. } => [
+                "the master has no accepted key of this id",
+                "put the server's one-time token where the master accepts keys by it, until it did",
+                "the key is accepted, and the token is gone",
+                "take the token out, delete the key",
+            ],
+            Self::Compare { .. } => [
+                "a key came with the token",
+                "read the server's console",
+                "its line with the nonce shows that key, or there is none",
                 "nothing to undo",
             ],
             Self::MasterKey { .. } => [
@@ -262,6 +276,8 @@ impl What {
                 .collect::<Vec<_>>()
                 .join(" "),
             Self::Announced { minion, .. }
+            | Self::Enrol { minion, .. }
+            | Self::Compare { minion, .. }
             | Self::Ping { minion, .. }
             | Self::Highstate {
                 minion,

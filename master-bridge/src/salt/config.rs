@@ -32,6 +32,8 @@ pub struct MasterConfig {
     pub timeout: Duration,
     /// How long the CLI waits for "still working".
     pub gather_job_timeout: Duration,
+    /// Where it looks for values of grains for which it accepts a key by itself.
+    pub autosign_grains_dir: Option<PathBuf>,
     /// Named targets.
     pub nodegroups: Map,
 }
@@ -49,6 +51,7 @@ impl Default for MasterConfig {
             publish_port: 4505,
             timeout: Duration::from_secs(5),
             gather_job_timeout: Duration::from_secs(10),
+            autosign_grains_dir: None,
             nodegroups: Map::new(),
         }
     }
@@ -117,6 +120,8 @@ impl MasterConfig {
             publish_port: port(dir, options, "publish_port", default.publish_port)?,
             timeout: wait(options, "timeout", default.timeout),
             gather_job_timeout: wait(options, "gather_job_timeout", default.gather_job_timeout),
+            autosign_grains_dir: text(options, "autosign_grains_dir")
+                .map(|dir| below(Path::new(&root), Path::new(&dir))),
             nodegroups: options
                 .get("nodegroups")
                 .and_then(Value::as_map)

@@ -116,7 +116,7 @@ pub(crate) mod tests {
 
     use salt_wire::{Map, map};
 
-    use super::super::{Pending, Published, Reach};
+    use super::super::{Autosign, Pending, Published, Reach};
     use super::*;
     use crate::error::{Error, Kind};
     use crate::salt::keys::Key;
@@ -174,6 +174,13 @@ pub(crate) mod tests {
 
         fn patience(&self) -> (Duration, Duration) {
             (Duration::from_millis(20), Duration::from_millis(20))
+        }
+
+        fn autosign(&self) -> crate::error::Result<Autosign> {
+            Err(crate::error::Error::new(
+                crate::error::Kind::Usage,
+                "no tokens",
+            ))
         }
 
         fn reach(&mut self) -> Pending<'_, Reach> {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::bus::{Decoder, Event};
 use super::keys::Key;
 use super::request::{failure, request};
-use super::{Job, Master, MasterConfig, Pending, Published, Reach, answer, keyfile};
+use super::{Autosign, Job, Master, MasterConfig, Pending, Published, Reach, answer, keyfile};
 use crate::error::{Error, Kind, Result};
 
 /// Salt's own bound on a publish; wheel functions do real work.
@@ -219,6 +219,10 @@ impl Master for Local {
 
     fn patience(&self) -> (Duration, Duration) {
         (self.config.timeout, self.config.gather_job_timeout)
+    }
+
+    fn autosign(&self) -> Result<Autosign> {
+        Autosign::of(&self.config)
     }
 
     fn reach(&mut self) -> Pending<'_, Reach> {

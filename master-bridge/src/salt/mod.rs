@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod api;
+pub mod autosign;
 pub mod bus;
 pub mod config;
 pub mod job;
@@ -25,6 +26,7 @@ use salt_wire::crypto::{Fingerprint, HashType, PublicKey};
 use salt_wire::{Map, Value};
 
 use crate::error::Result;
+pub use autosign::Autosign;
 pub use bus::Event;
 pub use config::MasterConfig;
 pub use local::Local;
@@ -57,6 +59,9 @@ pub trait Master {
 
     /// How long minions may take to answer, and to say that they still work: the master's own settings if they are known.
     fn patience(&self) -> (Duration, Duration);
+
+    /// Where it looks for enrolment tokens, if its files are ours to write.
+    fn autosign(&self) -> Result<Autosign>;
 
     /// How minions find it and know it.
     fn reach(&mut self) -> Pending<'_, Reach>;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
+
 use crate::cloud::server::NewServer;
 use crate::plan::CloudStep;
 use crate::plan::cloud::{Lead, Probe, Ref, Signer, What};
@@ -32,6 +34,18 @@ pub struct Newcomer {
     pub highstate: bool,
     /// Seconds until its agent is on the console.
     pub announced: u64,
+    /// How its key is let in.
+    pub enrol: Enrol,
+}
+
+/// How a new minion's key is let in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Enrol {
+    /// Its fingerprint is on the server's serial console, which Nova alone can read
+    #[default]
+    Console,
+    /// It comes with a one-time token of the server's user-data
+    Token,
 }
 
 impl Newcomer {
@@ -57,31 +71,15 @@ impl Newcomer {
                     within: ACTIVE,
                 },
             ),
-            CloudStep::new(
-                &key("proof"),
-                What::Announced {
-                    server: self.key.clone(),
-                    minion: minion.clone(),
-                    within: self.announced,
-                },
-            ),
-            CloudStep::new(
-                &key("key"),
-                What::Accept {
-                    minion: minion.clone(),
-                    announced: key("proof"),
-                    aside: self.aside.clone(),
-                    within: KEY,
-                },
-            ),
-            CloudStep::new(
-                &key("ping"),
-                What::Ping {
-                    minion: minion.clone(),
-                    within: ANSWER,
-                },
-            ),
         ];
+        steps.extend(self.let_in(&key));
+        steps.push(CloudStep::new(
+            &key("ping"),
+            What::Ping {
+                minion: minion.clone(),
+                within: ANSWER,
+            },
+        ));
         if !self.expect.is_empty() {
             let expect = self.expect.clone();
             let minion = minion.clone();
@@ -98,6 +96,50 @@ impl Newcomer {
             steps.push(CloudStep::new(&key("highstate"), highstate));
         }
         steps
+    }
+
+    /// Its key, proven before it is accepted, or accepted by a token and held against the console then.
+    fn let_in(&self, key: &dyn Fn(&str) -> String) -> [CloudStep; 2] {
+        let (server, minion) = (self.key.clone(), self.minion.clone());
+        match self.enrol {
+            Enrol::Console => [
+                CloudStep::new(
+                    &key("proof"),
+                    What::Announced {
+                        server,
+                        minion: minion.clone(),
+                        within: self.announced,
+                    },
+                ),
+                CloudStep::new(
+                    &key("key"),
+                    What::Accept {
+                        minion,
+                        announced: key("proof"),
+                        aside: self.aside.clone(),
+                        within: KEY,
+                    },
+                ),
+            ],
+            Enrol::Token => [
+                CloudStep::new(
+                    &key("key"),
+                    What::Enrol {
+                        server: server.clone(),
+                        minion: minion.clone(),
+                        within: self.announced + KEY,
+                    },
+                ),
+                CloudStep::new(
+                    &key("console"),
+                    What::Compare {
+                        server,
+                        minion,
+                        accepted: key("key"),
+                    },
+                ),
+            ],
+        }
     }
 }
 
@@ -383,6 +425,7 @@ mod tests {
             expect: BTreeMap::from([("level".to_owned(), "ci".to_owned())]),
             highstate: true,
             announced: 300,
+            enrol: Enrol::Console,
         }
     }
 

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use salt_wire::{Map, Value, map};
 
 use crate::error::{Error, Kind, Result};
+use crate::salt::autosign::GRAIN;
 
 /// The template; its placeholders are `<MASTER>`, `<FINGER>` and `<NONCE>`.
 const TEMPLATE: &str = include_str!("../../../cloud-init/user-data.yaml");
@@ -31,9 +32,11 @@ pub struct Facts {
     pub id: String,
     /// Grains of its own.
     pub grains: BTreeMap<String, String>,
+    /// Whether it has a one-time token to show to the master.
+    pub token: bool,
 }
 
-/// The user-data, with `<NONCE>` still in it: each step that makes a server has its own. `own` is the operator's file.
+/// The user-data, with `<NONCE>` and `<TOKEN>` still in it: each step that makes a server has its own. `own` is the operator's file.
 pub fn render(facts: &Facts, own: Option<&str>) -> Result<String> {
     let wrong = || Error::new(Kind::Local, "the user-data template cannot be read");
     let mut document = salt_yaml::load(TEMPLATE).map_err(|e| wrong().because(&e))?;
@@ -43,16 +46,22 @@ pub fn render(facts: &Facts, own: Option<&str>) -> Result<String> {
         "master_port" => u64::from(facts.master_port),
         "publish_port" => u64::from(facts.publish_port),
     };
-    if !facts.grains.is_empty() {
-        let grains = facts
-            .grains
-            .iter()
-            .map(|(k, v)| (k.as_str().into(), v.as_str().into()));
-        settings.insert("grains".into(), Value::Map(grains.collect::<Map>()));
+    let mut grains: Map = facts
+        .grains
+        .iter()
+        .map(|(k, v)| (k.as_str().into(), v.as_str().into()))
+        .collect();
+    if facts.token {
+        grains.insert(GRAIN.into(), "<TOKEN>".into());
+        settings.insert("autosign_grains".into(), vec![GRAIN].into());
+    }
+    if !grains.is_empty() {
+        settings.insert("grains".into(), Value::Map(grains));
     }
     let content = dump(&settings.into())?;
     let file = map! {
-        "path" => "/etc/salt/minion.d/20-master-bridge.conf", "permissions" => "0644", "content" => content,
+        "path" => "/etc/salt/minion.d/20-master-bridge.conf",
+        "permissions" => if facts.token { "0600" } else { "0644" }, "content" => content,
     };
     let Value::Map(entries) = &mut document else {
         return Err(wrong());
@@ -98,8 +107,8 @@ fn whole(document: &Value, own: Option<&str>) -> Result<String> {
     let size = base64::engine::general_purpose::STANDARD
         .encode(&whole)
         .len();
-    // Each nonce is longer than its placeholder.
-    if size + 64 > MOST {
+    // Nonce and token are longer than their placeholders.
+    if size + 128 > MOST {
         let text = format!(
             "the user-data has {} bytes, and Nova takes {}",
             whole.len(),
@@ -182,6 +191,7 @@ mod tests {
             publish_port: 4505,
             id: "app2".into(),
             grains: BTreeMap::from([("level".to_owned(), "no".to_owned())]),
+            token: false,
         }
     }
 

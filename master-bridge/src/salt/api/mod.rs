@@ -20,7 +20,7 @@ use self::http::Http;
 pub use self::settings::{Options, Settings};
 use self::stream::{Decoder, value_of};
 use super::keys::{self, Action, Key, KeyState};
-use super::{Event, Job, Master, MasterConfig, Pending, Published, Reach, answer};
+use super::{Autosign, Event, Job, Master, MasterConfig, Pending, Published, Reach, answer};
 use crate::error::{Error, Kind, Result};
 use crate::output::json_of;
 
@@ -243,6 +243,13 @@ impl Master for Api {
     fn patience(&self) -> (Duration, Duration) {
         let defaults = MasterConfig::default();
         (defaults.timeout, defaults.gather_job_timeout)
+    }
+
+    fn autosign(&self) -> Result<Autosign> {
+        let text =
+            "an enrolment token is written into the master's own files, which salt-api does not do";
+        Err(Error::new(Kind::Usage, text)
+            .hint("--enrol console needs no token; or run it on the master, with --salt-config"))
     }
 
     fn reach(&mut self) -> Pending<'_, Reach> {

@@ -11,7 +11,7 @@ use crate::plan::CloudStep;
 use crate::plan::cloud::{Ref, What};
 use crate::plan::rules;
 use crate::plan::thing::{Gone, Thing};
-use crate::vms::plans::Newcomer;
+use crate::vms::plans::{Enrol, Newcomer};
 
 /// What the file's words mean in this cloud.
 #[derive(Debug, Default)]
@@ -413,6 +413,7 @@ impl Maker<'_> {
             expect: of.grains.clone(),
             highstate: of.highstate,
             announced: of.boot_within,
+            enrol: Enrol::Console,
         }
     }
 

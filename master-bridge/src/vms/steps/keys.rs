@@ -13,7 +13,7 @@ use crate::salt::keys::{Action, Key, KeyState, act, all};
 
 const PAUSE: Duration = Duration::from_millis(500);
 
-async fn of(world: &mut World<'_>, minion: &str) -> Result<Vec<Key>> {
+pub(super) async fn of(world: &mut World<'_>, minion: &str) -> Result<Vec<Key>> {
     let mut keys = all(world.salt()?).await?;
     keys.retain(|k| k.id == minion);
     Ok(keys)
@@ -184,6 +184,9 @@ pub(super) async fn sweep(world: &mut World<'_>, server: Option<&str>) -> Result
     if world.salt.is_none() {
         return Ok(());
     }
+    for minion in enrolled_on(world, server) {
+        drop_all(world, &minion).await?;
+    }
     for (minion, finger) in left_by(world, server) {
         let keys = of(world, &minion).await?;
         tidy(world, &keys, &finger).await?;
@@ -192,6 +195,18 @@ pub(super) async fn sweep(world: &mut World<'_>, server: Option<&str>) -> Result
         Some(server) => keep_old(world, server).await,
         None => Ok(()),
     }
+}
+
+/// The minions that a step's server was to become by a token.
+fn enrolled_on(world: &World<'_>, server: Option<&str>) -> Vec<String> {
+    let steps = world.plan.steps.iter();
+    let minions = steps.filter_map(|step| match &step.what {
+        What::Enrol {
+            server: of, minion, ..
+        } if Some(of.as_str()) == server => Some(minion.clone()),
+        _ => None,
+    });
+    minions.collect()
 }
 
 /// The old key is back for good: while the new server lived, its agent may have come between deleting and restoring.

@@ -2,6 +2,7 @@
 
 mod address;
 mod console;
+mod enrol;
 mod image;
 mod import;
 mod keys;
@@ -29,6 +30,7 @@ pub(super) async fn find(world: &mut World<'_>, step: &CloudStep) -> Result<Opti
         What::Accept {
             announced, minion, ..
         } => keys::find(world, minion, announced).await,
+        What::Enrol { server, minion, .. } => enrol::find(world, server, minion).await,
         What::Allocate { .. } => address::find(world, &step.key).await,
         What::Flip { .. } => address::find_flip(world, &step.what).await,
         What::Retire { server, .. } => server::find_retired(world, server).await,
@@ -37,6 +39,7 @@ pub(super) async fn find(world: &mut World<'_>, step: &CloudStep) -> Result<Opti
         What::Snapshot { .. }
         | What::Active { .. }
         | What::Announced { .. }
+        | What::Compare { .. }
         | What::MasterKey { .. }
         | What::Tag { .. }
         | What::Ping { .. }
@@ -77,6 +80,16 @@ pub(super) async fn apply(world: &mut World<'_>, step: &CloudStep) -> Result<Val
             minion,
             within,
         } => console::announced(world, &step.key, server, minion, seconds(*within)).await,
+        What::Enrol {
+            server,
+            minion,
+            within,
+        } => enrol::enrol(world, server, minion, seconds(*within)).await,
+        What::Compare {
+            server,
+            minion,
+            accepted,
+        } => enrol::compare(world, server, minion, accepted).await,
         What::MasterKey { server, within } => {
             console::master_key(world, &step.key, server, seconds(*within)).await
         }
@@ -186,6 +199,7 @@ pub(super) async fn undo(
         What::Accept { minion, aside, .. } => {
             keys::unaccept(world, minion, aside.as_deref(), made).await
         }
+        What::Enrol { server, minion, .. } => enrol::undo(world, server, minion).await,
         What::Allocate { .. } => address::give_back(world, made).await,
         What::Flip { .. } => address::flip_back(world, &step.what, made).await,
         What::Snapshot { .. } | What::Import { .. } => image::unmake(world, &step.key, made).await,
@@ -211,6 +225,7 @@ pub(super) async fn undo(
         }
         What::Active { .. }
         | What::Announced { .. }
+        | What::Compare { .. }
         | What::MasterKey { .. }
         | What::Tag { .. }
         | What::Ping { .. }

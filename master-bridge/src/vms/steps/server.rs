@@ -115,7 +115,9 @@ pub(super) async fn make(
     server
         .metadata
         .extend(marks.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let user_data = user_data.replace("<NONCE>", &world.plan.nonce(key));
+    let user_data = user_data
+        .replace("<NONCE>", &world.plan.nonce(key))
+        .replace("<TOKEN>", &world.plan.token(key));
     match world
         .cloud
         .create_server(&server, user_data.as_bytes())

@@ -47,6 +47,7 @@ fn newcomer(key: &str) -> Newcomer {
         expect: BTreeMap::from([("level".to_owned(), "ci".to_owned())]),
         highstate: true,
         announced: 60,
+        enrol: crate::vms::plans::Enrol::Console,
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cloud::{self, Answer, BoxedAsyncRead, Call, Cloud};
 use crate::salt::keys::{Key, KeyState};
-use crate::salt::{Event, Job, Master, Pending, Published, Reach};
+use crate::salt::{Autosign, Event, Job, Master, Pending, Published, Reach};
 
 /// The old machine's key and the new ones'.
 pub(super) const BLUE: &str = "-----BEGIN PUBLIC KEY-----
@@ -550,6 +550,13 @@ impl Master for FakeMaster {
 
     fn patience(&self) -> (Duration, Duration) {
         (Duration::from_millis(200), Duration::from_millis(200))
+    }
+
+    fn autosign(&self) -> crate::error::Result<Autosign> {
+        Err(crate::error::Error::new(
+            crate::error::Kind::Usage,
+            "no tokens",
+        ))
     }
 
     fn reach(&mut self) -> Pending<'_, Reach> {
