@@ -7,6 +7,8 @@ for package in acl gcc g++ libc6-dev dpkg-dev make nftables patch iptables pkg-c
 	dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
 		missing="$missing $package"
 done
+# Node.js as others package it brings an npm of its own.
+command -v npm >/dev/null || missing="$missing npm"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" -ne 0 ]; then

@@ -329,6 +329,7 @@ fn property_lists() {
 #[test]
 fn packages_of_node() {
     if !Path::new("/usr/bin/npm").exists() {
+        assert!(std::env::var_os("CI").is_none(), "`make` installs npm");
         return eprintln!("skipped: there is no npm here");
     }
     run_beside("3007.15", "npm", languages::NPM);
@@ -354,16 +355,10 @@ fn packages_looked_at() {
 
 #[test]
 fn commands() {
-    if salt_agent::modules::find("cmd.run_all").is_none() {
-        return eprintln!("skipped: there is no cmd module yet");
-    }
     run("commands", cases::COMMANDS);
 }
 
 #[test]
 fn guards_that_run_commands() {
-    if salt_agent::modules::find("cmd.retcode").is_none() {
-        return eprintln!("skipped: there is no cmd module yet");
-    }
     run("guards", cases::GUARDS);
 }
