@@ -9,6 +9,7 @@ use crate::context::worker::{Kind, Spec};
 use crate::context::{Context, Error, Functions, Result, Signature, arguments};
 use crate::modules::{self, Function};
 use crate::returns::load::Docs;
+use crate::states::limits;
 
 /// All native functions.
 #[derive(Debug, Clone, Copy, Default)]
@@ -123,7 +124,9 @@ fn find(ctx: &Context, fun: &str) -> Result<Found> {
         return Err(missing());
     }
     let module = fun.split_once('.').ok_or_else(missing)?.0;
-    let native = known().get(fun);
+    let native = known()
+        .get(fun)
+        .filter(|_| !limits::is_elsewhere(ctx, Kind::Functions, module));
     let replaced = ctx.worker.replaces(ctx, Kind::Functions, module);
     if let Some(native) = native.filter(|_| !replaced) {
         return Ok(Found::Native(native));

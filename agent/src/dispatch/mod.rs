@@ -86,6 +86,8 @@ impl Dispatcher {
         jobs: Arc<Jobs>,
         spool: Arc<Spool>,
     ) -> Self {
+        // Before anybody can send what an earlier run left: what had ended is not interrupted.
+        jobs.forget_interrupted(|job| spool.holds(&job.master, jid(&job.load)));
         let inner = Arc::new(Inner {
             base: RwLock::new(base),
             masters,
@@ -162,7 +164,9 @@ impl Dispatcher {
             .jobs
             .admit(publication.clone(), base.settings.agent.job_timeout)
         {
-            Admission::Run(running) => self.inner.clone().spawn(running),
+            Admission::Run(running) => {
+                self.inner.clone().spawn(running);
+            }
             Admission::Queued => {}
             Admission::Refused => self.inner.refuse(&publication),
         }
@@ -177,7 +181,9 @@ impl Dispatcher {
         }
         let limit = self.inner.base().settings.agent.job_timeout;
         while let Some(running) = self.inner.jobs.next(limit) {
-            self.inner.clone().spawn(running);
+            if !self.inner.clone().spawn(running) {
+                return;
+            }
         }
     }
 

@@ -21,7 +21,8 @@ const STACK: usize = 8 << 20;
 
 impl Inner {
     /// Runs a job on a thread of its own, and then, on the same thread, whatever waits.
-    pub(super) fn spawn(self: Arc<Self>, running: Arc<Running>) {
+    /// False when there is no thread for it now, and it waits.
+    pub(super) fn spawn(self: Arc<Self>, running: Arc<Running>) -> bool {
         let inner = self.clone();
         let first = running.clone();
         let work = move || {
@@ -36,10 +37,11 @@ impl Inner {
             .name(format!("job {}", running.jid()))
             .stack_size(STACK)
             .spawn(work);
-        if let Err(error) = spawned {
+        if let Err(error) = &spawned {
             warn!(jid = running.jid(), %error, "No thread for the job now; it waits.");
             self.jobs.put_back(&running);
         }
+        spawned.is_ok()
     }
 
     fn work(&self, running: &Arc<Running>) {
@@ -125,10 +127,6 @@ impl Inner {
     pub(super) fn answer_interrupted(&self, interrupted: Interrupted) {
         let publication = interrupted.publication.clone();
         let (context, jid) = (self.base(), jid(&publication.load));
-        if self.spool.holds(&publication.master, jid) {
-            // It had ended, and its return waits.
-            return interrupted.forget();
-        }
         warn!(jid, "The agent was stopped while this job ran.");
         let part = Part::interrupted(jid);
         let load = load::single(&context.settings.id, &publication.load, part);

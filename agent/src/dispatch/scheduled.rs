@@ -29,7 +29,9 @@ impl Dispatcher {
         };
         let limit = base.settings.agent.job_timeout;
         match self.inner.jobs.admit(publication, limit) {
-            Admission::Run(running) => self.inner.clone().spawn(running),
+            Admission::Run(running) => {
+                self.inner.clone().spawn(running);
+            }
             Admission::Queued => {}
             Admission::Refused => {
                 tracing::warn!(

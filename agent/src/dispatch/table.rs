@@ -226,7 +226,7 @@ impl Jobs {
     }
 
     /// Writes `proc/<jid>` as salt-minion does, for tools that look there. Only then it is no longer queued: whenever
-    /// the power fails, one of both is on disk.
+    /// the agent is killed, one of both is there.
     pub fn write_proc(&self, running: &Running) {
         let path = self.proc_file(running);
         let publication = &running.publication;
@@ -247,6 +247,17 @@ impl Jobs {
     /// The job is no longer running as far as anybody can see. Its proc file stays until its return is stored.
     pub fn leave(&self, running: &Running) {
         self.state().running.remove(&running.number);
+    }
+
+    /// Forgets the interrupted jobs that had ended.
+    pub fn forget_interrupted(&self, ended: impl Fn(&Publication) -> bool) {
+        self.state().interrupted.retain(|interrupted| {
+            let over = ended(&interrupted.publication);
+            if over {
+                interrupted.forget();
+            }
+            !over
+        });
     }
 
     /// The jobs that an earlier run of the agent was stopped in, once.
@@ -431,13 +442,9 @@ impl Jobs {
                         .and_then(|m| m.as_str().map(str::to_owned))
                         .unwrap_or_default();
                     // Its proc file may have been written already, but it had not begun.
-                    state.interrupted.retain(|interrupted| {
-                        let same = jid(&interrupted.publication.load) == jid(&load);
-                        if same {
-                            interrupted.forget();
-                        }
-                        !same
-                    });
+                    drop(state);
+                    self.forget_interrupted(|job| jid(&job.load) == jid(&load));
+                    state = self.state();
                     let publication = Publication { master, load };
                     state.queued.push_back(Queued { path, publication });
                 }

@@ -159,8 +159,7 @@ pub fn read(text: &str) -> Result<Map, String> {
                 keys: &keys,
             };
             let mut text = String::new();
-            place.fill(&mut text, value, left, 0)?;
-            left -= text.len();
+            place.fill(&mut text, value, &mut left, 0)?;
             shown.insert(key.as_str().into(), text.into());
         }
         all.insert(name.into(), shown.into());
@@ -176,8 +175,14 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Appends a text with what its `%(name)s` stand for, up to `most` bytes in all.
-    fn fill(&self, out: &mut String, value: &str, most: usize, depth: usize) -> Result<(), String> {
+    /// Appends a text with what its `%(name)s` stand for. Whatever is read takes from `left`.
+    fn fill(
+        &self,
+        out: &mut String,
+        value: &str,
+        left: &mut usize,
+        depth: usize,
+    ) -> Result<(), String> {
         let Self { section, key, keys } = self;
         if depth > DEEPEST {
             return Err(format!(
@@ -185,6 +190,11 @@ impl Place<'_> {
                 python::repr(&value.into())
             ));
         }
+        *left = left.checked_sub(value.len() + 1).ok_or_else(|| {
+            format!(
+                "option '{key}' in section '{section}' makes the values longer than {LARGEST} bytes"
+            )
+        })?;
         let mut rest = value;
         while let Some(at) = rest.find('%') {
             out.push_str(&rest[..at]);
@@ -207,15 +217,10 @@ impl Place<'_> {
                     python::repr(&value.into())
                 ));
             };
-            self.fill(out, other, most, depth + 1)?;
+            self.fill(out, other, left, depth + 1)?;
             rest = after;
         }
         out.push_str(rest);
-        if out.len() > most {
-            return Err(format!(
-                "option '{key}' in section '{section}' makes the values longer than {LARGEST} bytes"
-            ));
-        }
         Ok(())
     }
 }
@@ -254,6 +259,7 @@ mod tests {
         // Six steps of forty times the one before.
         let step = |n| format!("x{n} = {}\n", format!("%(x{})s", n + 1).repeat(40));
         let bomb: String = (0..6).map(step).collect();
+        let silent = format!("[a]\n{bomb}x6 =\n");
         let bomb = format!("[a]\n{bomb}x6 = boom\n");
         for wrong in [
             "x = 1\n",
@@ -262,6 +268,7 @@ mod tests {
             "[a]\n[a]\n",
             "[a]\nx=%(y)s\n",
             &bomb,
+            &silent,
         ] {
             assert!(super::read(wrong).is_err(), "{wrong}");
         }

@@ -89,15 +89,25 @@ pub fn rule(given: &Map, own: &str) -> Result<String, String> {
         .replace("sport", &format!("{proto} sport")))
 }
 
-/// The handle of a rule in a listed chain. A single port has no braces there.
+/// Whether a listed chain shows a rule, or one that ends in it, as Salt looks for it.
+pub fn shows(listed: &str, rule: &str) -> bool {
+    let wanted = format!("{} # handle ", plain(rule));
+    listed.lines().any(|line| plain(line).contains(&wanted))
+}
+
+/// The handle of this very rule in a listed chain.
 pub fn handle(listed: &str, rule: &str) -> Option<String> {
-    let plain = |text: &str| text.replace("{ ", "").replace(" }", "");
     let wanted = format!("{} # handle ", plain(rule));
     listed.lines().find_map(|line| {
         let line = plain(line);
-        let (_, handle) = line.split_once(&wanted)?;
+        let handle = line.trim_start().strip_prefix(&wanted)?;
         Some(handle.trim().to_owned())
     })
+}
+
+/// A single port has no braces where rules are listed.
+fn plain(text: &str) -> String {
+    text.replace("{ ", "").replace(" }", "")
 }
 
 #[cfg(test)]
@@ -136,5 +146,7 @@ mod tests {
             Some("6")
         );
         assert_eq!(handle(listed, "dport { 23 }"), None);
+        // The end of another rule is shown, and is not that rule.
+        assert!(shows(listed, "accept") && handle(listed, "accept").is_none());
     }
 }

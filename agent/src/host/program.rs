@@ -9,6 +9,8 @@ use super::{Cancel, Host};
 
 /// Longest that such a program may take.
 const LIMIT: Duration = Duration::from_secs(600);
+/// One that writes a whole disk has this long.
+const WORK: Duration = Duration::from_hours(24);
 
 /// What a program said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,6 +55,14 @@ impl<'a> Programs<'a> {
     /// Runs these words. The error is one line that names the program.
     pub fn run(&self, argv: &[&str]) -> Result<Said, String> {
         self.command(Command::new(argv.iter().copied()))
+    }
+
+    /// Runs these words for as long as it takes, or as the job may.
+    pub fn work(&self, argv: &[&str]) -> Result<Said, String> {
+        self.command(Command {
+            timeout: Some(WORK),
+            ..Command::new(argv.iter().copied())
+        })
     }
 
     /// Runs these words with something to read.

@@ -109,7 +109,7 @@ fn value_of(value: &Value) -> Result<String, String> {
             format!("[{}]", items.collect::<Result<String, String>>()?)
         }
         Value::Int(number) => number.to_string(),
-        Value::Null => "None".to_owned(),
+        Value::Null => quoted("None"),
         other => return Err(format!("no value: {}", python::text(other))),
     })
 }

@@ -393,7 +393,7 @@ fn format(ctx: &Context, args: &Args) -> Result {
     }
     argv.push(device);
     let words: Vec<&str> = argv.iter().map(String::as_str).collect();
-    let made = ctx.programs().run(&words).map_err(Error::Execution)?;
-    let kept = ctx.programs().run(&["sync"]).map_err(Error::Execution)?;
+    let made = ctx.programs().work(&words).map_err(Error::Execution)?;
+    let kept = ctx.programs().work(&["sync"]).map_err(Error::Execution)?;
     Ok((made.fine() && kept.fine()).into())
 }

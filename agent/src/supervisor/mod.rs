@@ -375,7 +375,14 @@ async fn periodic(daemon: Arc<Daemon>) {
         minutes += 1;
         let shared = daemon.clone();
         // Its outcome is in the spool's numbers.
-        drop(tokio::task::spawn_blocking(move || shared.dispatcher.spool().settle()).await);
+        let tidy = move || {
+            shared.dispatcher.spool().settle();
+            // Jobs for which there was no thread.
+            if *shared.facts_ready.borrow() {
+                shared.dispatcher.resume();
+            }
+        };
+        drop(tokio::task::spawn_blocking(tidy).await);
         let settings = daemon.settings();
         let due = |every: Duration| {
             let every = every.as_secs() / 60;

@@ -188,6 +188,16 @@ fn get_source_sum(ctx: &Context, args: &Args) -> Result {
     Ok(sum.into())
 }
 
+/// The mode of the source; what was fetched of it has the cache's.
+fn kept_mode(ctx: &Context, args: &Args) -> Result {
+    if !args.flag("sfn") || !args.flag("source") {
+        return Ok("keep".into());
+    }
+    let known = map! { "saltenv" => args.get("saltenv").clone(), "octal" => true };
+    let source = std::slice::from_ref(args.get("source"));
+    ctx.functions.call(ctx, "cp.stat_file", source, &known)
+}
+
 fn manage_file(ctx: &Context, args: &Args) -> Result {
     refuse("file.manage_file", args)?;
     let name = expand_user(&args.text("name")?);
@@ -213,7 +223,7 @@ fn manage_file(ctx: &Context, args: &Args) -> Result {
     given.insert("name".into(), name.as_str().into());
     given.insert("contents_newline".into(), false.into());
     if args.flag("keep_mode") {
-        given.insert("mode".into(), "keep".into());
+        given.insert("mode".into(), kept_mode(ctx, args)?);
     }
     let mut ret = match args.get("ret") {
         Value::Map(ret) if !ret.is_empty() => ret.clone(),

@@ -132,7 +132,7 @@ impl<'a> Nft<'a> {
             &self.table,
             &self.chain,
         ])?;
-        let is = nftables::handle(&said, &self.rule).is_some();
+        let is = nftables::shows(&said, &self.rule);
         let word = if is { "exists" } else { "does not exist" };
         Ok((is, format!("Rule {} {} {word}", self.rule, self.place())))
     }

@@ -159,8 +159,8 @@ impl Spool {
         self.push_then(master, load, Box::new(|| ()))
     }
 
-    /// The same; what is kept of its job goes with `stored`, before anybody can send the return: whenever the power
-    /// fails, one of both is on disk, and never nothing.
+    /// The same; what is kept of its job goes with `stored`, before anybody can send the return: whenever the agent is
+    /// killed, one of both is there, and never nothing.
     pub fn push_then(&self, master: &str, load: Map, stored: Stored) -> EntryId {
         let jid = job_id(&load);
         let bytes = Value::Map(load).to_msgpack();
@@ -175,8 +175,8 @@ impl Spool {
         let body = match store(&path, &bytes) {
             Ok(()) => {
                 // The disk takes what it is given (again).
-                self.settle();
                 stored();
+                self.settle();
                 Body::File(path)
             }
             Err(error) => {
@@ -267,11 +267,12 @@ impl Spool {
             match state.waiting.get_mut(&id) {
                 Some(waiting) => {
                     let before = std::mem::replace(&mut waiting.body, Body::File(path));
+                    // Somebody else may have written it meanwhile.
                     if let Body::Memory(_, stored) = before {
                         stored();
+                        state.memory_bytes -= bytes.len() as u64;
+                        state.stats.in_memory -= 1;
                     }
-                    state.memory_bytes -= bytes.len() as u64;
-                    state.stats.in_memory -= 1;
                 }
                 // It was delivered meanwhile.
                 None => drop(fs::remove_file(&path)),
