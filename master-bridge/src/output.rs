@@ -1,12 +1,16 @@
 //! Everything that is printed: data on standard output, talk on standard error. No other file prints.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use salt_wire::{Map, Value};
 use serde_json::json;
 
 use crate::cli::{Format, Global};
 use crate::error::{Error, Kind, Result};
+
+/// Whether this program has printed its document: standard output takes one.
+static PRINTED: AtomicBool = AtomicBool::new(false);
 
 /// How and how much to print.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +46,7 @@ impl Output {
     /// The JSON document of a command that prints JSON; nothing otherwise.
     pub fn document(&self, document: &serde_json::Value) {
         if self.is_json() {
+            PRINTED.store(true, Ordering::Relaxed);
             let text = serde_json::to_string_pretty(document).unwrap_or_default();
             put(&mut io::stdout().lock(), &text);
         }
@@ -88,7 +93,7 @@ impl Output {
         put(&mut io::stderr().lock(), &format!("warning: {text}"));
     }
 
-    /// A failure: on standard error always, and as the document with JSON.
+    /// A failure: on standard error always, and as the document with JSON, unless a report of it is out already.
     pub fn error(&self, error: &Error) {
         let mut text = format!("error: {}", error.message);
         for cause in &error.causes {
@@ -98,7 +103,7 @@ impl Output {
             text.push_str(&format!("\nhint: {hint}"));
         }
         put(&mut io::stderr().lock(), &text);
-        if error.kind != Kind::Failed {
+        if !PRINTED.load(Ordering::Relaxed) {
             self.document(&json!({
                 "error": error.message,
                 "causes": error.causes,

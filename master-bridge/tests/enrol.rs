@@ -83,6 +83,27 @@ fn a_token_lets_in_once_and_is_gone_whatever_happens() {
     assert!(tokens(&world).is_empty());
     world.remove("app3");
 
+    // Given up: the server stays, and the token does not.
+    cut("app5");
+    world.bridge(&["ops", "end", "last"]).success();
+    assert!(tokens(&world).is_empty());
+    world.remove("app5");
+
+    // Somebody has accepted a key of this name meanwhile, whatever he saw in it: it is not ours to delete.
+    let mut boot = world.boot_command("app6", &TOKEN);
+    let killed = Finished::run(boot.env("MASTER_BRIDGE_FAULT", "key.begun"));
+    assert_ne!(killed.code, 0, "{killed:?}");
+    until(60, "its key to wait", || {
+        world.master.keys("minions_pre") == ["app6"]
+    });
+    world.master.accept("app6");
+    let refused = world.bridge(&["ops", "resume", "last"]);
+    assert!(refused.stderr.contains("without our token"), "{refused:?}");
+    world.bridge(&["ops", "rollback", "last"]).success();
+    assert_eq!(world.master.keys("minions"), ["app6"]);
+    world.bridge(&["keys", "delete", "app6"]).success();
+    assert_eq!(world.holds(), empty, "nothing else is left");
+
     // Somebody else came with it: his key is not the console's.
     cut("app4");
     until(60, "the master to accept it", || {

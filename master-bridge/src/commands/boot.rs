@@ -20,7 +20,7 @@ use crate::vms::plans::{Address, Enrol};
 #[command(after_help = "\
 The key is accepted because the agent showed its fingerprint on the serial console, which Nova alone can read, \
 with a nonce that this VM alone was given. With --enrol token, for clouds without a console, the master accepts \
-whoever shows the token of the VM's user-data, once. On failure everything that was made is undone.
+whoever shows the token of the VM's user-data, until the VM's own key has come. On failure everything that was made is undone.
 
 Examples:
   master-bridge boot app3 --image ubuntu-24.04 --flavor m1.small --grain level=ci --expect-grain level=ci
@@ -38,7 +38,7 @@ pub struct Boot {
     /// The network that new floating addresses come from [default: the only external one]
     #[arg(long, value_name = "NETWORK")]
     external_network: Option<String>,
-    /// How its key is let in: proven by the console before it is accepted, or by a token that works once
+    /// How its key is let in: proven by the console before it is accepted, or by a token that is taken out then
     #[arg(long, value_enum, default_value_t)]
     enrol: Enrol,
     #[command(flatten)]

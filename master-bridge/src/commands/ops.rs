@@ -15,7 +15,10 @@ use crate::fleet::undo::Undo;
 use crate::journal::{ByKind, Journal, OpState, Operation, Record, StepState};
 use crate::output::Output;
 use crate::plan::AnyPlan;
+use crate::plan::cloud::What;
 use crate::progress::Progress;
+use crate::salt::MasterConfig;
+use crate::salt::autosign::Autosign;
 
 /// The commands about operations.
 #[derive(Debug, Subcommand)]
@@ -222,12 +225,29 @@ fn end(journal: &mut Journal, id: &str, global: &Global, output: &Output) -> Res
             op.id
         ))?;
         let _held = journal.hold(&op.id)?;
+        if let Err(error) = burn(&op) {
+            output.warn(&format!("its enrolment token may still be good: {error}"));
+        }
         journal.set_state(&op.id, OpState::Failed, "given up by an operator")?;
     }
     let op = journal.operation(&op.id)?;
     output.say(&format!("operation {} is over: {}", op.id, op.state.name()));
     output.document(&summary(journal, &op));
     Ok(ExitCode::SUCCESS)
+}
+
+/// No enrolment token outlives its operation.
+fn burn(op: &Operation<AnyPlan>) -> Result<()> {
+    let AnyPlan::Cloud(plan) = &op.plan else {
+        return Ok(());
+    };
+    for step in &plan.steps {
+        if let What::Enrol { server, .. } = &step.what {
+            let config = MasterConfig::read(op.old.dir("an enrolment token")?)?;
+            Autosign::of(&config)?.burn(&plan.token(server))?;
+        }
+    }
+    Ok(())
 }
 
 async fn resume(

@@ -208,7 +208,17 @@ pub(super) async fn rollback(
         return Ok(ExitCode::SUCCESS);
     }
     output.consent(&format!("put {count} keys back on the old master"))?;
-    let mut old = Local::open(MasterConfig::read(op.old.dir(CLEANING)?)?).await?;
+    let config = MasterConfig::read(op.old.dir(CLEANING)?)?;
+    if keyfile::finger_of_master(&config.pki_dir)?.to_string() != op.plan.old {
+        let text = format!(
+            "the master of {} has another key than the one whose keys these are",
+            op.old.text()
+        );
+        return Err(Error::new(Kind::Refused, text).hint(
+            "give the old master its configuration back; its keys are in the journal until then",
+        ));
+    }
+    let mut old = Local::open(config).await?;
     let _held = journal.hold(&op.id)?;
     journal.retake(op)?;
     journal.set_state(&op.id, OpState::Running, ROLLING_BACK)?;
@@ -286,7 +296,10 @@ async fn carry_out(
     }
     // What it was made for is done: who looks away now misses the numbers only.
     let herd = match !left.is_empty() && op.plan.watch && cleaned.rotates {
-        true => Some(herd::watch(old, left, output).await?),
+        true => herd::watch(old, left, output)
+            .await
+            .inspect_err(|error| output.warn(&format!("nobody counts who comes back: {error}")))
+            .ok(),
         false => None,
     };
     output.document(&json!({

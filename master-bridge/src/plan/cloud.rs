@@ -139,6 +139,8 @@ pub enum What {
         minion: String,
         /// The step that let the key in.
         accepted: String,
+        /// Seconds until a console that shows something shows the agent's line.
+        within: u64,
     },
     /// Waits for a master's line on its server's console.
     MasterKey {

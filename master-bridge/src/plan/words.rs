@@ -70,14 +70,14 @@ impl What {
             ],
             Self::Enrol { .. } => [
                 "the master has no accepted key of this id",
-                "put the server's one-time token where the master accepts keys by it, until it did",
-                "the key is accepted, and the token is gone",
-                "take the token out, delete the key",
+                "put the server's one-time token where the master accepts keys by it",
+                "the key is accepted",
+                "take the token out, delete the key that came with it",
             ],
             Self::Compare { .. } => [
                 "a key came with the token",
-                "read the server's console",
-                "its line with the nonce shows that key, or there is none",
+                "take the token out, read the server's console",
+                "its line with the nonce shows that key, or there is no console",
                 "nothing to undo",
             ],
             Self::MasterKey { .. } => [

@@ -7,8 +7,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::MasterConfig;
@@ -19,6 +20,8 @@ use crate::journal::millis;
 pub const GRAIN: &str = "bridge_enrolment";
 /// What stands before the second until which the next line counts. To Salt it is a comment.
 const UNTIL: &str = "# master-bridge: until ";
+/// For whoever holds the lock.
+const LOCKED: Duration = Duration::from_secs(10);
 
 /// The place where a master on this host looks for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +32,8 @@ pub struct Autosign {
 }
 
 impl Autosign {
-    pub(super) fn of(config: &MasterConfig) -> Result<Self> {
+    /// That of this master, if it has one.
+    pub fn of(config: &MasterConfig) -> Result<Self> {
         let Some(dir) = &config.autosign_grains_dir else {
             return Err(Error::new(Kind::Usage, "the master knows no autosign_grains_dir, so it takes no enrolment token")
                 .hint("its configuration needs `autosign_grains_dir: /etc/salt/autosign_grains`, and a restart; --enrol console needs neither"));
@@ -56,6 +60,19 @@ impl Autosign {
         self.change(token, None)
     }
 
+    /// Whether a token is let in at this moment, as far as its file goes.
+    pub fn is_armed(&self, token: &str) -> Result<bool> {
+        let path = self.dir.join(GRAIN);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.lines().any(|line| line.trim() == token)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => {
+                let text = format!("cannot read the enrolment tokens in {}", path.display());
+                Err(Error::new(Kind::Permission, text).because(&e))
+            }
+        }
+    }
+
     fn change(&self, token: &str, until: Option<u64>) -> Result<()> {
         self.rewrite(token, until, millis() / 1000).map_err(|e| {
             let path = self.dir.join(GRAIN);
@@ -75,9 +92,7 @@ impl Autosign {
             fs::create_dir_all(&self.dir)?;
             self.give(&self.dir, 0o700)?;
         }
-        let dir = File::open(&self.dir)?;
-        // Another bridge, another VM: one after the other.
-        let locked = Flock::lock(dir, FlockArg::LockExclusive).map_err(|(_, e)| e)?;
+        let locked = lock(File::open(&self.dir)?)?;
         let path = self.dir.join(GRAIN);
         let (before, mode) = match fs::metadata(&path) {
             Ok(there) => (fs::read_to_string(&path)?, Some(there)),
@@ -131,6 +146,19 @@ impl Autosign {
             return Ok(());
         }
         chown(path, Some(self.owner.0), Some(self.owner.1))
+    }
+}
+
+/// Another bridge, another VM: one after the other. Each holds it for a moment.
+fn lock(mut dir: File) -> io::Result<Flock<File>> {
+    let end = Instant::now() + LOCKED;
+    loop {
+        match Flock::lock(dir, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Ok(locked),
+            Err((back, Errno::EWOULDBLOCK)) if Instant::now() < end => dir = back,
+            Err((_, error)) => return Err(error.into()),
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -195,7 +223,9 @@ mod tests {
         place.rewrite("t2", Some(210), 60).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().filter(|l| *l == "t2").count(), 1, "{text}");
+        assert!(place.is_armed("t2").unwrap() && !place.is_armed("t3").unwrap());
         place.rewrite("t2", None, 60).unwrap();
+        assert!(!place.is_armed("t2").unwrap());
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text, format!("# of an operator\nstays\n{UNTIL}100\nt1\n"));
         // What is past goes with whoever comes by.

@@ -136,6 +136,7 @@ impl Newcomer {
                         server,
                         minion,
                         accepted: key("key"),
+                        within: self.announced,
                     },
                 ),
             ],

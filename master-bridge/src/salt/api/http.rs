@@ -38,6 +38,10 @@ impl Http {
             .pool_max_idle_per_host(0)
             // A token belongs to the host that it was got from.
             .redirect(Policy::none());
+        if !settings.url.starts_with("https:") {
+            // What is in clear stays on this host, whatever proxy the environment names.
+            builder = builder.no_proxy();
+        }
         if let Some(path) = &settings.ca {
             let failed = || {
                 let text = format!("cannot use the certificates in {}", path.display());

@@ -9,46 +9,50 @@ use salt_wire::Announcement;
 use serde_json::{Value, json};
 
 use super::super::World;
-use super::keys::{drop_all, of};
+use super::keys::{drop_ours, of};
 use crate::error::{Error, Kind, Result};
 use crate::fault;
 use crate::progress::short;
 use crate::salt::keys::KeyState;
 
 const PAUSE: Duration = Duration::from_millis(500);
-/// The agent writes its line before it goes to the master; this is for a console that is slow to show it.
-const CONSOLE: Duration = Duration::from_secs(10);
+/// A console that cannot be had within this time is none.
+const CONSOLE: Duration = Duration::from_secs(30);
 
-/// Whether it was accepted before we were interrupted. The token is worth nothing in any case: a new try arms it anew.
+/// Whether its key was accepted before we were interrupted: the token is armed only when the id is free, and taken out
+/// only when the journal has the key.
 pub(super) async fn find(
     world: &mut World<'_>,
     server: &str,
     minion: &str,
 ) -> Result<Option<Value>> {
-    burn(world, server)?;
+    let token = world.plan.token(server);
+    if !world.salt()?.autosign()?.is_armed(&token)? {
+        return Ok(None);
+    }
     accepted(world, minion).await
 }
 
-/// Arms the token, waits until the master has accepted the key, and burns the token, whatever came of it.
+/// Arms the token, and waits until the master has accepted the key. It stays armed until the next step has begun.
 pub(super) async fn enrol(
     world: &mut World<'_>,
     server: &str,
     minion: &str,
     within: Duration,
 ) -> Result<Value> {
-    if accepted(world, minion).await?.is_some() {
+    let (token, autosign) = (world.plan.token(server), world.salt()?.autosign()?);
+    if !autosign.is_armed(&token)? && accepted(world, minion).await?.is_some() {
         let text = format!("{minion} has an accepted key already, which came without our token");
         return Err(Error::new(Kind::Refused, text)
             .hint(format!("is another machine called {minion}? If it is gone: `master-bridge keys delete {minion}`")));
     }
-    let token = world.plan.token(server);
-    world.salt()?.autosign()?.arm(&token, within)?;
+    autosign.arm(&token, within)?;
     fault::point("token.armed");
     let waited = wait(world, minion, within).await;
-    let burnt = burn(world, server);
-    let made = waited?;
-    burnt?;
-    Ok(made)
+    if waited.is_err() {
+        burn(world, server)?;
+    }
+    waited
 }
 
 async fn wait(world: &mut World<'_>, minion: &str, within: Duration) -> Result<Value> {
@@ -81,45 +85,62 @@ fn burn(world: &mut World<'_>, server: &str) -> Result<()> {
     world.salt()?.autosign()?.burn(&token)
 }
 
-/// The token first: the server still lives, and would come again with it. Its id was free when this was planned.
-pub(super) async fn undo(world: &mut World<'_>, server: &str, minion: &str) -> Result<()> {
-    burn(world, server)?;
-    drop_all(world, minion).await
-}
-
-/// Holds the accepted key against the console's line with this server's nonce, if there is one.
-pub(super) async fn compare(
+/// The token first: the server still lives, and would come again with it.
+pub(super) async fn undo(
     world: &mut World<'_>,
     server: &str,
     minion: &str,
-    accepted: &str,
+    made: Option<&Value>,
+) -> Result<()> {
+    burn(world, server)?;
+    let finger = made.and_then(|m| m.get("fingerprint")?.as_str()?.parse().ok());
+    drop_ours(world, minion, finger.as_ref()).await
+}
+
+/// Takes the token out, and holds the accepted key against the console's line with this server's nonce. Whoever has
+/// stolen the token is faster than the server, which is still booting: a console that shows anything must come to
+/// show the line.
+pub(super) async fn compare(
+    world: &mut World<'_>,
+    server: &str,
+    (minion, accepted): (&str, &str),
+    within: Duration,
 ) -> Result<Value> {
+    burn(world, server)?;
     let id = world.made(server, "id")?;
     let finger = world.made(accepted, "fingerprint")?;
     let nonce = world.plan.nonce(server);
     let start = Instant::now();
-    loop {
-        // No console is no line: some clouds have none to show.
-        let console = world.cloud.console(&id, None).await.unwrap_or_default();
-        let mut lines = console.lines().rev().filter_map(Announcement::parse);
+    let mut is_there = false;
+    let text = loop {
+        let shown = world.cloud.console(&id, None).await;
+        is_there |= shown.as_ref().is_ok_and(|text| !text.trim().is_empty());
+        let text = shown.unwrap_or_default();
+        let mut lines = text.lines().rev().filter_map(Announcement::parse);
         if let Some(said) = lines.find(|s| s.nonce.as_deref() == Some(nonce.as_str())) {
             let shown = said.fingerprint.to_string();
             if shown == finger && said.id.as_str() == minion {
                 return Ok(json!({"console": true}));
             }
-            // Whatever becomes of the operation, it is let in no longer.
-            drop_all(world, minion).await?;
-            let text = format!(
+            break format!(
                 "the key of {minion} that came with the token is {finger}, and its console shows {shown} of {}",
                 said.id
             );
-            return Err(Error::new(Kind::Refused, text).hint(
-                "somebody else has read the server's user-data: that key is deleted; find out who it was",
-            ));
         }
-        if start.elapsed() >= CONSOLE {
+        if !is_there && start.elapsed() >= CONSOLE {
             return Ok(json!({"console": false}));
         }
+        if start.elapsed() >= within {
+            break format!(
+                "the key of {minion} that came with the token is {finger}, and its console does not show it within {}",
+                short(within)
+            );
+        }
         tokio::time::sleep(PAUSE).await;
-    }
+    };
+    // Whatever becomes of the operation, it is let in no longer.
+    drop_ours(world, minion, finger.parse().ok().as_ref()).await?;
+    Err(Error::new(Kind::Refused, text).hint(
+        "somebody else may have read the server's user-data: that key is deleted; find out who it was",
+    ))
 }

@@ -185,7 +185,7 @@ pub(super) async fn sweep(world: &mut World<'_>, server: Option<&str>) -> Result
         return Ok(());
     }
     for minion in enrolled_on(world, server) {
-        drop_all(world, &minion).await?;
+        drop_ours(world, &minion, None).await?;
     }
     for (minion, finger) in left_by(world, server) {
         let keys = of(world, &minion).await?;
@@ -279,14 +279,32 @@ fn left_by(world: &World<'_>, server: Option<&str>) -> Vec<(String, Fingerprint)
     all
 }
 
+/// Deletes a minion's key that was let in by us, and those that nobody has let in. Another one that is accepted by now
+/// is somebody else's business.
+pub(super) async fn drop_ours(
+    world: &mut World<'_>,
+    minion: &str,
+    ours: Option<&Fingerprint>,
+) -> Result<()> {
+    let mut keys = of(world, minion).await?;
+    keys.retain(|k| {
+        k.state != KeyState::Accepted || ours.is_some() && k.fingerprint().as_ref() == ours
+    });
+    delete(world, &keys).await
+}
+
 /// Deletes every key of a minion, in whatever state.
 pub(super) async fn drop_all(world: &mut World<'_>, minion: &str) -> Result<()> {
     let keys = of(world, minion).await?;
-    let all: Vec<&Key> = keys.iter().collect();
-    if all.is_empty() {
+    delete(world, &keys).await
+}
+
+async fn delete(world: &mut World<'_>, keys: &[Key]) -> Result<()> {
+    if keys.is_empty() {
         return Ok(());
     }
-    act(world.salt()?, Action::Delete, &all).await
+    let keys: Vec<&Key> = keys.iter().collect();
+    act(world.salt()?, Action::Delete, &keys).await
 }
 
 fn public(pem: &str) -> Result<PublicKey> {

@@ -13,11 +13,15 @@ use crate::fleet::look::ask_all;
 use crate::fleet::watch::wait_for;
 use crate::output::json_of;
 use crate::progress::short;
+use crate::salt::job::Patience;
 use crate::salt::wait::Return;
 use crate::salt::{Event, Job, job};
 
 /// Stands for the new server's address in a check.
 const ADDRESS: &str = "{address}";
+
+/// Every check of health has this long.
+const CHECK: Duration = Duration::from_secs(10);
 
 /// Names that are shown of a failed highstate.
 const SHOWN: usize = 10;
@@ -242,9 +246,11 @@ pub(super) async fn health(
             let url = with_address(world, check)?;
             probe::fetch(&url, Duration::from_secs(5)).await.err()
         } else if is_url {
-            fetch_inside(world, minion, check).await?
+            let left = within.saturating_sub(start.elapsed());
+            fetch_inside(world, minion, check, left).await?
         } else {
-            ask(world, minion, check).await?
+            let left = within.saturating_sub(start.elapsed());
+            ask(world, minion, check, left).await?
         };
         let Some(trouble) = trouble else {
             return Ok(json!({"seconds": start.elapsed().as_secs_f64()}));
@@ -272,9 +278,22 @@ fn with_address(world: &World<'_>, url: &str) -> Result<String> {
     Ok(url.replace(ADDRESS, address))
 }
 
+/// A check that hangs is not well, and does not outlast the time that it has by much.
+fn hurried(patience: Patience, left: Duration) -> Patience {
+    Patience {
+        most: patience.most.min(left.max(CHECK)),
+        ..patience
+    }
+}
+
 /// What is wrong with what the minion finds at a URL, if something is.
-async fn fetch_inside(world: &mut World<'_>, minion: &str, url: &str) -> Result<Option<String>> {
-    let patience = world.patience;
+async fn fetch_inside(
+    world: &mut World<'_>,
+    minion: &str,
+    url: &str,
+    left: Duration,
+) -> Result<Option<String>> {
+    let patience = hurried(world.patience, left);
     let args = [url, "status=True"];
     let outcome = ask_all(world.salt()?, &[minion], "http.query", &args, patience).await?;
     let Some(answer) = outcome.of(minion) else {
@@ -289,8 +308,13 @@ async fn fetch_inside(world: &mut World<'_>, minion: &str, url: &str) -> Result<
 }
 
 /// A function with its arguments on the minion; what is wrong, if something is.
-async fn ask(world: &mut World<'_>, minion: &str, check: &str) -> Result<Option<String>> {
-    let patience = world.patience;
+async fn ask(
+    world: &mut World<'_>,
+    minion: &str,
+    check: &str,
+    left: Duration,
+) -> Result<Option<String>> {
+    let patience = hurried(world.patience, left);
     let mut words = check.split_whitespace();
     let fun = words.next().unwrap_or("test.ping");
     let args: Vec<&str> = words.collect();

@@ -89,7 +89,11 @@ pub(super) async fn apply(world: &mut World<'_>, step: &CloudStep) -> Result<Val
             server,
             minion,
             accepted,
-        } => enrol::compare(world, server, minion, accepted).await,
+            within,
+        } => {
+            let key = (minion.as_str(), accepted.as_str());
+            enrol::compare(world, server, key, seconds(*within)).await
+        }
         What::MasterKey { server, within } => {
             console::master_key(world, &step.key, server, seconds(*within)).await
         }
@@ -199,7 +203,7 @@ pub(super) async fn undo(
         What::Accept { minion, aside, .. } => {
             keys::unaccept(world, minion, aside.as_deref(), made).await
         }
-        What::Enrol { server, minion, .. } => enrol::undo(world, server, minion).await,
+        What::Enrol { server, minion, .. } => enrol::undo(world, server, minion, made).await,
         What::Allocate { .. } => address::give_back(world, made).await,
         What::Flip { .. } => address::flip_back(world, &step.what, made).await,
         What::Snapshot { .. } | What::Import { .. } => image::unmake(world, &step.key, made).await,
