@@ -10,7 +10,7 @@ mod page;
 mod project;
 mod world;
 
-use harness::Finished;
+use harness::{Finished, until};
 use serde_json::{Value, json};
 use world::{Web, World, step};
 
@@ -288,6 +288,11 @@ fn trouble_ends_with_a_cause_and_leaves_nothing() {
         let mut boot = world.boot_command("k", &["--floating-ip"]);
         let killed = Finished::run(boot.env("MASTER_BRIDGE_FAULT", at));
         assert_ne!(killed.code, 0, "{at}: {killed:?}");
+        if at == "server.made" {
+            until(60, "its key to wait", || {
+                world.master.keys("minions_pre") == ["k"]
+            });
+        }
         if resume {
             let done = world.bridge(&["ops", "resume", "last"]).success().json();
             assert_eq!(done["result"], "done", "{at}");

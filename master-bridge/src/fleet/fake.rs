@@ -14,31 +14,33 @@ use crate::salt::{Autosign, Event, Job, Master, Pending, Published, Reach};
 const MOMENT: Duration = Duration::from_millis(20);
 
 /// Waits that a test can afford.
-pub(super) const PATIENCE: Patience = Patience {
+pub(crate) const PATIENCE: Patience = Patience {
     timeout: MOMENT,
     gather: MOMENT,
     most: Duration::from_secs(5),
 };
 
 /// A key that is like no other.
-pub(super) fn key() -> PublicKey {
+pub(crate) fn key() -> PublicKey {
     let made = PrivateKey::generate(1024, &mut OsRandom).unwrap();
     made.public().clone()
 }
 
 /// The master.
 #[derive(Default)]
-pub(super) struct Fake {
-    pub(super) keys: Vec<Key>,
+pub(crate) struct Fake {
+    pub(crate) keys: Vec<Key>,
     /// Who answers what to which function.
-    pub(super) answers: Vec<(&'static str, &'static str, Value)>,
-    pub(super) events: VecDeque<Event>,
+    pub(crate) answers: Vec<(&'static str, &'static str, Value)>,
+    pub(crate) events: VecDeque<Event>,
+    /// How many times more an accepted key is found among those that wait.
+    pub(crate) falls_back: usize,
     jobs: usize,
 }
 
 impl Fake {
     /// Has a key, in place of another of its id.
-    pub(super) fn hold(&mut self, id: &str, state: KeyState, key: &PublicKey) {
+    pub(crate) fn hold(&mut self, id: &str, state: KeyState, key: &PublicKey) {
         self.keys.retain(|k| k.id != id);
         self.keys.push(Key {
             id: id.to_owned(),
@@ -48,7 +50,7 @@ impl Fake {
     }
 
     /// Its keys as ids and states.
-    pub(super) fn held(&self) -> Vec<(&str, KeyState)> {
+    pub(crate) fn held(&self) -> Vec<(&str, KeyState)> {
         self.keys.iter().map(|k| (k.id.as_str(), k.state)).collect()
     }
 
@@ -89,8 +91,13 @@ impl Master for Fake {
                 }
                 "key.delete_dict" => self.keys.retain(|key| !meant(key)),
                 "key.accept_dict" => {
+                    let state = match self.falls_back {
+                        0 => KeyState::Accepted,
+                        _ => KeyState::Pending,
+                    };
+                    self.falls_back = self.falls_back.saturating_sub(1);
                     for key in self.keys.iter_mut().filter(|key| meant(key)) {
-                        key.state = KeyState::Accepted;
+                        key.state = state;
                     }
                 }
                 other => panic!("nobody calls {other}"),

@@ -10,7 +10,7 @@ pub mod carrier;
 pub mod cross;
 pub mod ends;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 pub mod hand_over;
 pub mod herd;
 pub mod journey;

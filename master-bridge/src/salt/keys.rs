@@ -133,8 +133,34 @@ impl Action {
     }
 }
 
+/// How often a master is told to accept what it has put back among those that wait: its worker that is just
+/// answering the minion may find the key's file between its old place and its new one, and takes it for a new key
+/// (3008, `salt/cache/localfs_key.py`).
+const TOLD: usize = 5;
+
 /// Acts on exactly these keys, and looks whether the master did it.
 pub async fn act(master: &mut dyn Master, action: Action, keys: &[&Key]) -> Result<()> {
+    tell(master, action, keys).await?;
+    let mut undone = left_undone(master, action, keys).await?;
+    for _ in 1..TOLD {
+        let is_back = |key: &Undone| key.now == Some(KeyState::Pending);
+        if action != Action::Accept || undone.is_empty() || !undone.iter().all(is_back) {
+            break;
+        }
+        let again: Vec<Key> = undone.iter().map(Undone::as_it_is).collect();
+        tell(master, action, &again.iter().collect::<Vec<_>>()).await?;
+        undone = left_undone(master, action, keys).await?;
+    }
+    if undone.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = undone.iter().map(Undone::shown).collect();
+    let text = format!("the master did not {} {}", action.name(), names.join(", "));
+    Err(Error::new(Kind::Failed, text)
+        .hint("look at `master-bridge keys list` and the master's log"))
+}
+
+async fn tell(master: &mut dyn Master, action: Action, keys: &[&Key]) -> Result<()> {
     let mut dict = Map::new();
     for state in KeyState::ALL {
         let ids: Vec<String> = keys
@@ -155,35 +181,52 @@ pub async fn act(master: &mut dyn Master, action: Action, keys: &[&Key]) -> Resu
     let mut args = vec![Value::Map(dict)];
     args.extend(flags);
     master.wheel(fun, args).await?;
+    Ok(())
+}
 
-    // "Success" says only that nothing was raised.
-    let mut now: BTreeMap<String, Vec<Key>> = BTreeMap::new();
+/// A key that is not where an action was to leave it.
+struct Undone<'a> {
+    key: &'a Key,
+    now: Option<KeyState>,
+}
+
+impl Undone<'_> {
+    fn as_it_is(&self) -> Key {
+        let mut key = self.key.clone();
+        key.state = self.now.unwrap_or(key.state);
+        key
+    }
+
+    fn shown(&self) -> String {
+        let now = self.now.map_or("gone", KeyState::name);
+        format!("{} ({now})", self.key.id)
+    }
+}
+
+/// "Success" of a wheel function says only that nothing was raised: these keys are not where they should be.
+async fn left_undone<'a>(
+    master: &mut dyn Master,
+    action: Action,
+    keys: &[&'a Key],
+) -> Result<Vec<Undone<'a>>> {
+    let mut all_now: BTreeMap<String, Vec<Key>> = BTreeMap::new();
     for key in all(master).await? {
-        now.entry(key.id.clone()).or_default().push(key);
+        all_now.entry(key.id.clone()).or_default().push(key);
     }
     let mut undone = Vec::new();
-    for key in keys {
-        let there = now.get(&key.id).map(Vec::as_slice).unwrap_or_default();
+    for key in keys.iter().copied() {
+        let there = all_now.get(&key.id).map(Vec::as_slice).unwrap_or_default();
         // A deleted key of a living minion comes back as pending at once, by itself.
-        let state = there
+        let now = there
             .iter()
             .find(|k| k.fingerprint() == key.fingerprint())
             .map(|k| k.state)
             .filter(|s| action != Action::Delete || *s == key.state && *s != KeyState::Pending);
-        if !action.is_done(state) {
-            undone.push(format!(
-                "{} ({})",
-                key.id,
-                state.map_or("gone", KeyState::name)
-            ));
+        if !action.is_done(now) {
+            undone.push(Undone { key, now });
         }
     }
-    if undone.is_empty() {
-        return Ok(());
-    }
-    let text = format!("the master did not {} {}", action.name(), undone.join(", "));
-    Err(Error::new(Kind::Failed, text)
-        .hint("look at `master-bridge keys list` and the master's log"))
+    Ok(undone)
 }
 
 #[cfg(test)]
@@ -191,6 +234,23 @@ mod tests {
     use salt_wire::map;
 
     use super::*;
+    use crate::fleet::fake::{Fake, key};
+
+    #[tokio::test]
+    async fn a_key_that_falls_back_is_accepted_again() {
+        let mut master = Fake::default();
+        master.hold("a", KeyState::Pending, &key());
+        master.falls_back = 2;
+        let waiting = master.keys[0].clone();
+        act(&mut master, Action::Accept, &[&waiting]).await.unwrap();
+        assert_eq!(master.held(), [("a", KeyState::Accepted)]);
+        // Not for ever: a master that puts it back each time is told of.
+        master.keys = vec![waiting.clone()];
+        master.falls_back = TOLD;
+        let error = act(&mut master, Action::Accept, &[&waiting]).await;
+        let text = error.unwrap_err().message;
+        assert_eq!(text, "the master did not accept a (pending)");
+    }
 
     #[test]
     fn keys_are_sorted_and_broken_ones_are_kept() {

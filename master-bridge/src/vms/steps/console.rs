@@ -10,11 +10,40 @@ use super::super::World;
 use crate::error::{Error, Kind, Result};
 use crate::fleet::look::ask_all;
 use crate::output::json_of;
+use crate::plan::cloud::What;
 use crate::progress::short;
 use crate::salt::{Job, job};
 
 /// Between two looks; the console of a busy host is not cheap.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The newest line of an agent with this nonce.
+pub(super) fn line(console: &str, nonce: &str) -> Option<Announcement> {
+    let mut lines = console.lines().rev().filter_map(Announcement::parse);
+    lines.find(|s| s.nonce.as_deref() == Some(nonce))
+}
+
+/// Whose keys a server has brought as far as its console shows it, for who removes it before they were proven.
+pub(super) async fn last_look(world: &mut World<'_>, server: &str) {
+    let steps = world.plan.steps.iter();
+    let unseen = steps.filter_map(|step| match &step.what {
+        What::Announced { server: of, .. } if of == server => Some(step.key.clone()),
+        _ => None,
+    });
+    let unseen: Vec<String> = unseen.filter(|key| !world.made.contains_key(key)).collect();
+    let Ok(id) = world.made(server, "id") else {
+        return;
+    };
+    for key in unseen {
+        // No console is no line: some clouds have none to show.
+        let shown = world.cloud.console(&id, None).await.unwrap_or_default();
+        if let Some(said) = line(&shown, &world.plan.nonce(server)) {
+            let finger = said.fingerprint.to_string();
+            let made = json!({"fingerprint": finger, "id": id});
+            world.made.insert(key, made);
+        }
+    }
+}
 
 /// Waits for a line with this server's nonce. A line with another nonce is of another boot, or a forgery.
 pub(super) async fn announced(
@@ -29,30 +58,24 @@ pub(super) async fn announced(
     let (start, mut seen) = (Instant::now(), String::new());
     loop {
         match world.cloud.console(&id, None).await {
-            Ok(console) => {
-                let said = console
-                    .lines()
-                    .rev()
-                    .filter_map(Announcement::parse)
-                    .find(|s| s.nonce.as_deref() == Some(nonce.as_str()));
-                match said {
-                    Some(said) if said.id.as_str() != minion => {
-                        let text = format!(
-                            "the agent on server {id} calls itself {}, not {minion}",
-                            said.id
-                        );
-                        return Err(Error::new(Kind::Refused, text)
-                            .hint("does the image bring an id of its own in /etc/salt/minion_id or minion.d?"));
-                    }
-                    Some(said) => {
-                        world
-                            .progress
-                            .at(key, &format!("{} {}", said.fingerprint, said.state));
-                        return Ok(json!({"fingerprint": said.fingerprint.to_string(), "id": id}));
-                    }
-                    None => seen = console,
+            Ok(console) => match line(&console, &nonce) {
+                Some(said) if said.id.as_str() != minion => {
+                    let text = format!(
+                        "the agent on server {id} calls itself {}, not {minion}",
+                        said.id
+                    );
+                    return Err(Error::new(Kind::Refused, text).hint(
+                        "does the image bring an id of its own in /etc/salt/minion_id or minion.d?",
+                    ));
                 }
-            }
+                Some(said) => {
+                    world
+                        .progress
+                        .at(key, &format!("{} {}", said.fingerprint, said.state));
+                    return Ok(json!({"fingerprint": said.fingerprint.to_string(), "id": id}));
+                }
+                None => seen = console,
+            },
             // The console of a server that just became active may not be there yet.
             Err(fault)
                 if fault.is_transient() || fault.is_not_found() || fault.status == Some(409) => {}

@@ -197,6 +197,7 @@ pub(super) async fn undo(
     match &step.what {
         What::Claim { server, .. } => server::unclaim(world, server).await,
         What::Server { .. } => {
+            console::last_look(world, &step.key).await;
             server::unmake(world, made).await?;
             keys::sweep(world, Some(&step.key)).await
         }
