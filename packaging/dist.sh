@@ -65,8 +65,7 @@ name=salt-agent-$machine-linux-static
 install -m 755 "$program" "$dist/$name"
 echo "static program: $how"
 
-cargo metadata --format-version 1 --locked --filter-platform "$native" |
-	python3 packaging/sbom.py "$dist/$name" "$how" >"$dist/salt-agent.cdx.json"
+python3 packaging/sbom.py "$dist/$name" "$native" "$how" >"$dist/salt-agent.cdx.json"
 
 # An rpm keeps the time of each file, and only brings later ones back to the commit's: all have that one.
 find packaging docs CHANGELOG.md LICENSE -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

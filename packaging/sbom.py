@@ -1,25 +1,39 @@
 #!/usr/bin/env python3
-"""The bill of materials of a build, as CycloneDX 1.5 JSON: sbom.py BINARY TARGET < `cargo metadata`.
+"""The bill of materials of a build for TRIPLE, as CycloneDX 1.5 JSON: sbom.py BINARY TRIPLE LIBC.
 
-What the program is made of, and nothing that only tests or builds use."""
+What the program is made of, and nothing that only tests, builds or other programs of the workspace use: the metadata
+unite the features of all of them, so that `cargo tree` has the last word."""
 
 import hashlib
 import json
 import os
+import subprocess
 import sys
 from datetime import datetime, timezone
 
 
+def cargo(*words):
+    ran = subprocess.run(["cargo", *words, "--locked"], stdout=subprocess.PIPE, check=True, text=True)
+    return ran.stdout
+
+
 def main():
-    binary, target = sys.argv[1], sys.argv[2]
-    metadata = json.load(sys.stdin)
+    binary, triple, libc = sys.argv[1:4]
+    metadata = json.loads(cargo("metadata", "--format-version", "1", "--filter-platform", triple))
+    edges = ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]
+    tree = cargo("tree", "--package", "salt-agent", "--target", triple, *edges)
+    linked = {tuple(line.split()[:2]) for line in tree.splitlines()}
     packages = {p["id"]: p for p in metadata["packages"]}
     nodes = {n["id"]: n for n in metadata["resolve"]["nodes"]}
     root = next(p for p in packages.values() if p["name"] == "salt-agent")
 
     def needs(node):
-        normal = lambda dep: any(kind["kind"] is None for kind in dep["dep_kinds"])
-        return sorted(dep["pkg"] for dep in node["deps"] if normal(dep))
+        def is_linked(dep):
+            package = packages[dep["pkg"]]
+            normal = any(kind["kind"] is None for kind in dep["dep_kinds"])
+            return normal and (package["name"], f"v{package['version']}") in linked
+
+        return sorted(dep["pkg"] for dep in node["deps"] if is_linked(dep))
 
     seen, todo = set(), [root["id"]]
     while todo:
@@ -39,8 +53,11 @@ def main():
             "version": package["version"],
             "purl": ref(package),
         }
-        if package.get("license"):
+        # CycloneDX takes expressions of SPDX and names of others, and cargo takes anything.
+        if package.get("license", "unknown") not in (None, "unknown"):
             found["licenses"] = [{"expression": package["license"].replace("/", " OR ")}]
+        elif package.get("license_file"):
+            found["licenses"] = [{"license": {"name": package["license_file"]}}]
         return found
 
     with open(binary, "rb") as file:
@@ -58,7 +75,7 @@ def main():
                 **component(root),
                 "type": "application",
                 "hashes": [{"alg": "SHA-256", "content": digest}],
-                "properties": [{"name": "target", "value": target}],
+                "properties": [{"name": "target", "value": triple}, {"name": "libc", "value": libc}],
             },
         },
         "components": [component(p) for p in chosen],

@@ -9,6 +9,7 @@
     reason = "a failed unwrap in a test is a failed test"
 )]
 
+mod dist;
 mod image;
 mod install;
 mod machine;

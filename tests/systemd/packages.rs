@@ -134,6 +134,13 @@ fn a_job_outlives_the_upgrade_that_it_does() {
     );
 
     a_program_that_does_not_work_is_not_started(&machine);
+    what_was_edited_is_asked_about(&machine, edited);
+
+    beside_another_program_of_salt(&machine);
+    assert_eq!(key(), before, "another program of Salt may want it");
+    dpkg(&["--install", "/root/old.deb"]);
+    crate::answers(&master);
+    fs::write(machine.path(edited), "# mine\n").unwrap();
 
     dpkg(&["--remove", "salt-agent"]);
     assert_eq!(machine.property(AGENT, "ActiveState"), "inactive");
@@ -155,6 +162,44 @@ fn a_job_outlives_the_upgrade_that_it_does() {
         assert!(!machine.path(gone).exists(), "{gone}");
     }
     assert!(machine.path("/etc/salt/minion").exists());
+}
+
+/// A release with another default: dpkg asks, and what the operator wrote stays.
+fn what_was_edited_is_asked_about(machine: &Machine, edited: &str) {
+    let repack = format!(
+        "cd /root && dpkg-deb -R old.deb changed && echo '# other' >>changed{edited} && \
+         sed -i 's/^Version:.*/Version: 0.3.0/' changed/DEBIAN/control && dpkg-deb -Znone -b changed changed.deb"
+    );
+    machine.run(&["sh", "-c", &repack]).success();
+    let install = "DEBIAN_FRONTEND=noninteractive dpkg --install /root/changed.deb </dev/null 2>&1";
+    let asked = machine.run(&["sh", "-c", install]);
+    assert_ne!(asked.code, 0, "{asked:?}");
+    assert!(
+        asked
+            .stdout
+            .contains(&format!("Configuration file '{edited}'")),
+        "{asked:?}"
+    );
+    machine
+        .run(&["dpkg", "--force-confold", "--configure", "salt-agent"])
+        .success();
+    let text = |path: &str| fs::read_to_string(machine.path(path)).unwrap_or_default();
+    assert_eq!(text(edited), "# mine\n");
+    assert!(text(&format!("{edited}.dpkg-dist")).ends_with("# other\n"));
+}
+
+/// With a salt-minion's package, Salt's names are not for us to take, and purging leaves its keys.
+fn beside_another_program_of_salt(machine: &Machine) {
+    let make = "cd /root && mkdir -p salt/DEBIAN salt/usr/bin && ln -s /bin/true salt/usr/bin/salt-minion && \
+                printf 'Package: salt-minion\nVersion: 3008.3\nArchitecture: all\nMaintainer: x <x@example.org>\n\
+                Description: x\n' | sed 's/^ *//' >salt/DEBIAN/control && dpkg-deb -Znone -b salt salt.deb && dpkg -i salt.deb";
+    machine.run(&["sh", "-c", make]).success();
+    let refused = machine.run(&["dpkg", "--install", "/root/compat.deb"]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert!(refused.stderr.contains("conflict"), "{refused:?}");
+    machine.run(&["dpkg", "--purge", "salt-agent"]).success();
+    assert!(!machine.path("/var/lib/salt-agent").exists());
+    machine.run(&["dpkg", "--purge", "salt-minion"]).success();
 }
 
 /// The job returns, another one beside it does, too; the process stays and its program is the new one.
