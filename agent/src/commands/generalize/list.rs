@@ -140,6 +140,8 @@ pub(super) const LIST: &[Row] = &[
     row(History, "home/*/.viminfo", Remove),
     row(History, "root/.wget-hsts", Remove),
     row(History, "home/*/.wget-hsts", Remove),
+    row(History, "root/.local/share/fish/fish_history", Remove),
+    row(History, "home/*/.local/share/fish/fish_history", Remove),
     row(History, "root/.cache/*", Remove),
     row(History, "home/*/.cache/*", Remove),
     row(History, "var/mail/*", Remove),
@@ -172,6 +174,9 @@ pub(super) const LIST: &[Row] = &[
     row(Agents, "etc/zypp/credentials.d/*", Remove),
     row(Agents, "var/lib/ubuntu-advantage/private/*", Remove),
     row(Agents, "var/lib/tailscale/*", Remove),
+    row(Agents, "etc/krb5.keytab", Remove),
+    row(Agents, "var/lib/sss/db/*", Remove),
+    row(Agents, "var/lib/samba/private/secrets.tdb", Remove),
     row(Agents, "etc/nvme/hostid", Remove),
     row(Agents, "etc/nvme/hostnqn", Remove),
 ];

@@ -51,6 +51,7 @@ fn forget(global: &Global, args: &GeneralizeArgs) -> anyhow::Result<Code> {
         .with_context(|| format!("cannot open the root {}", target.path.display()))?;
     let wanted = wanted(args)?;
     let changes = !args.check && !args.dry_run;
+    receipt::has_a_place(args.receipt.as_deref())?;
     // Whatever the configuration says: the running system is nobody else's disk.
     let own = target.own || tree.is_live();
     if changes && own {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use anyhow::bail;
 use serde::Serialize;
 
 use super::scan::{Found, Wanted};
@@ -61,6 +62,19 @@ pub(super) struct Left {
     pub(super) path: String,
     /// Why.
     pub(super) why: String,
+}
+
+/// Whether a receipt can be written there: asked before anything is removed.
+pub(super) fn has_a_place(file: Option<&Path>) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty());
+    if file.is_dir() || !dir.is_none_or(Path::is_dir) {
+        bail!(
+            "the receipt cannot be written to {}: nothing was changed",
+            file.display()
+        );
+    }
+    Ok(())
 }
 
 /// The word for a section, as on the command line.

@@ -54,7 +54,11 @@ const USED: &[(&str, &str)] = &[
     ("tmp/x/y", ""),
     ("var/cache/apt/archives/a.deb", "deb"),
     ("var/lib/apt/lists/deb.debian.org_dists", "list"),
+    ("home/u/.local/share/fish/fish_history", "- cmd: x\n"),
     ("var/lib/puppet/ssl/k.pem", "x"),
+    ("etc/krb5.keytab", "x"),
+    ("var/lib/sss/db/cache_example.ldb", "x"),
+    ("var/lib/samba/private/secrets.tdb", "x"),
 ];
 
 /// What must stay as it is.
@@ -176,6 +180,30 @@ fn a_dry_run_and_a_check_change_nothing() {
         assert_eq!(disk.text(path).as_deref(), Some(*text), "{path}");
     }
     assert_eq!(disk.text(list::RECEIPT), None);
+}
+
+#[test]
+fn nothing_is_removed_when_the_receipt_has_no_place() {
+    let disk = Disk::used();
+    let root = disk.path("").display().to_string();
+    let nowhere = disk.0.path().join("nowhere/receipt").display().to_string();
+    let words = [
+        "salt-agent",
+        "generalize",
+        "--root",
+        &root,
+        "--receipt",
+        &nowhere,
+    ];
+    let cli = Cli::try_parse_from(words).unwrap();
+    let Sub::Generalize(args) = &cli.command else {
+        panic!("generalize");
+    };
+    let error = run(&cli.global, args).unwrap_err().to_string();
+    assert!(error.contains("nothing was changed"), "{error}");
+    for (path, text) in USED.iter().chain(KEPT) {
+        assert_eq!(disk.text(path).as_deref(), Some(*text), "{path}");
+    }
 }
 
 #[test]
