@@ -1,6 +1,6 @@
 //! From the first contact to a working minion: keys on both sides.
 
-use harness::{Agent, Client, Master, Release};
+use harness::{Agent, Client, Master, Release, until_some};
 use serde_json::json;
 
 on_each_release!(
@@ -75,4 +75,54 @@ fn a_pinned_master_is_trusted_and_a_wrong_one_is_not(release: Release) {
     agent.wait_state(30, "ready", "");
     assert!(pinned.exists());
     assert_eq!(master.salt(&["careful", "test.ping"])["careful"], true);
+}
+
+/// States and reasons on the console, each with the one fingerprint; what is said twice stands there once.
+fn on_console(agent: &Agent) -> Vec<String> {
+    let text = std::fs::read_to_string(agent.dir().join("console")).unwrap_or_default();
+    let log = std::fs::read_to_string(agent.dir().join("agent.out")).unwrap_or_default();
+    let said = text.lines().map(|line| {
+        let said: salt_wire::Announcement = salt_wire::Announcement::parse(line).unwrap();
+        assert!(log.contains("A new key was made."), "{log}");
+        assert!(log.contains(&said.fingerprint.to_string()), "{line}");
+        assert_eq!(said.nonce.as_deref(), Some("n-1"));
+        said.state + &said.reason.map(|r| format!(" {r}")).unwrap_or_default()
+    });
+    said.collect()
+}
+
+#[test]
+fn the_console_shows_the_key_before_any_master_has_it_and_then_each_state() {
+    let config = "agent: {console: CONSOLE, nonce: n-1, trust: first-use, report: {url: 'http://127.0.0.1:9/', \
+                  timeout: 2s}}\nstartup_states: highstate\nretry_dns: 1\nkeysize: 2048\n";
+    let begin = |master: &str| {
+        let mut agent = Agent::prepare("web", master, "");
+        let console = agent.dir().join("console").display().to_string();
+        agent.configure(&format!(
+            "master: {master}\n{}",
+            config.replace("CONSOLE", &console)
+        ));
+        agent.run();
+        agent
+    };
+    let shows = |agent: &Agent, wanted: &[&str]| {
+        until_some(60, &format!("the console to show {wanted:?}"), || {
+            let shown = on_console(agent);
+            (shown.len() >= wanted.len()).then_some(shown)
+        })
+    };
+    // Nobody asks for the key there, and it is what the operator looks for.
+    let lost = ["connecting", "lost dns", "failed dns"];
+    assert_eq!(shows(&begin("nowhere.invalid"), &lost), lost);
+    if !Release::V3008.is_installed() {
+        return;
+    }
+    let master = Master::of(Release::V3008).start();
+    let mut agent = begin(&master.address.to_string());
+    let waits = ["connecting", "pending pending", "failed pending"];
+    assert_eq!(shows(&agent, &waits), waits);
+    master.accept("web");
+    agent.wait_ready();
+    let all = [&waits[..], &["ready"]].concat();
+    assert_eq!(shows(&agent, &all), all);
 }

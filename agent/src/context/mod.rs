@@ -10,7 +10,8 @@ pub mod signature;
 pub mod worker;
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use salt_wire::{Map, Value};
 
@@ -128,7 +129,8 @@ pub trait Minion: Send + Sync {
 /// Grains and pillar, replaced as a whole when they are refreshed.
 #[derive(Default)]
 pub struct Facts {
-    grains: RwLock<Arc<Map>>,
+    grains: Mutex<Arc<Map>>,
+    grains_there: Condvar,
     pillar: RwLock<Arc<Map>>,
 }
 
@@ -136,7 +138,8 @@ impl Facts {
     /// Facts to begin with.
     pub fn new(grains: Map, pillar: Map) -> Self {
         Self {
-            grains: RwLock::new(Arc::new(grains)),
+            grains: Mutex::new(Arc::new(grains)),
+            grains_there: Condvar::new(),
             pillar: RwLock::new(Arc::new(pillar)),
         }
     }
@@ -144,9 +147,18 @@ impl Facts {
     /// The grains as they are now.
     pub fn grains(&self) -> Arc<Map> {
         self.grains
-            .read()
+            .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// The grains, once there are any; blocks while they are collected, for so long.
+    pub fn grains_within(&self, patience: Duration) -> Arc<Map> {
+        let grains = self.grains.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .grains_there
+            .wait_timeout_while(grains, patience, |grains| grains.is_empty());
+        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
     /// The pillar as it is now.
@@ -159,7 +171,8 @@ impl Facts {
 
     /// Puts new grains in place.
     pub fn set_grains(&self, grains: Map) {
-        *self.grains.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(grains);
+        *self.grains.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(grains);
+        self.grains_there.notify_all();
     }
 
     /// Puts a new pillar in place.

@@ -1,12 +1,13 @@
 //! The console line: who this machine is and how its first join goes, for an operator (or the bridge) who reads
-//! the serial console through a channel that the network cannot forge: one line at each state until the first
-//! session is ready, and one with the outcome when there is more to wait for. [`salt_wire::announce`] says what it
-//! looks like.
+//! the serial console through a channel that the network cannot forge: one line as soon as there is a key, before any
+//! master hears of it, one at each state until the first session is ready, and one with the outcome when there is more
+//! to wait for. [`salt_wire::announce`] says what it looks like.
 
 use std::io::Write;
 use std::sync::Arc;
 
 use salt_wire::Announcement;
+use salt_wire::crypto::PrivateKey;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -17,29 +18,36 @@ use crate::identity::Binding;
 use crate::logging::ANNOUNCE;
 use crate::session::{State, Status};
 
+/// Tells whose key this is: no session has it yet.
+pub(super) fn begin(settings: &Settings, key: &PrivateKey) {
+    say(
+        settings,
+        key,
+        State::Connecting.name(),
+        None,
+        &mut String::new(),
+    );
+}
+
 /// Tells each new state of a session until it is ready.
 pub(super) async fn tell(
     settings: Arc<Settings>,
     pair: Arc<Pair>,
     mut status: watch::Receiver<Status>,
 ) {
-    let cloned_from = Binding::read(&settings.pki_dir).and_then(|binding| binding.parent());
+    // A master that is out of reach asks nobody for the key, and that is what the console is read for.
+    let asked = pair.clone();
+    let key = tokio::task::spawn_blocking(move || asked.key()).await;
+    let mut key = key.ok().and_then(Result::ok);
     let mut said = String::new();
     loop {
-        let (announcement, ready) = {
+        let (told, ready) = {
             let status = status.borrow_and_update();
-            let told = worth_telling(&status);
-            let announcement = told.and_then(|(state, reason)| {
-                announcement(&settings, &pair, state, reason, cloned_from.clone())
-            });
-            (announcement, status.state.is_ready())
+            (worth_telling(&status), status.state.is_ready())
         };
-        if let Some(line) = announcement.map(|a| a.to_string())
-            && line != said
-        {
-            info!(target: ANNOUNCE, "{line}");
-            write(&settings, &line);
-            said = line;
+        key = pair.known().or(key);
+        if let Some(((state, reason), key)) = told.zip(key.as_ref()) {
+            say(&settings, key, state, reason, &mut said);
         }
         if ready || status.changed().await.is_err() {
             return;
@@ -49,11 +57,8 @@ pub(super) async fn tell(
 
 /// Tells how the first join ended, once its states have run or its time is over.
 pub(super) fn outcome(settings: &Settings, pair: &Pair, state: &str, reason: Option<&str>) {
-    let cloned_from = Binding::read(&settings.pki_dir).and_then(|binding| binding.parent());
-    if let Some(said) = announcement(settings, pair, state, reason, cloned_from) {
-        let line = said.to_string();
-        info!(target: ANNOUNCE, "{line}");
-        write(settings, &line);
+    if let Some(key) = pair.known() {
+        say(settings, &key, state, reason, &mut String::new());
     }
 }
 
@@ -67,22 +72,29 @@ fn worth_telling(status: &Status) -> Option<(&'static str, Option<&'static str>)
     Some((status.state.name(), trouble.map(|t| t.reason.code())))
 }
 
-fn announcement(
+/// Says it, unless that was the last thing `said`.
+fn say(
     settings: &Settings,
-    pair: &Pair,
+    key: &PrivateKey,
     state: &str,
     reason: Option<&str>,
-    cloned_from: Option<String>,
-) -> Option<Announcement> {
-    let key = pair.known()?;
-    Some(Announcement {
-        id: settings.id.parse().ok()?,
+    said: &mut String,
+) {
+    let Ok(id) = settings.id.parse() else { return };
+    let announcement = Announcement {
+        id,
         fingerprint: key.public().fingerprint(settings.crypto.hash_type),
         nonce: settings.agent.nonce.clone(),
         state: state.to_owned(),
         reason: reason.map(str::to_owned),
-        cloned_from,
-    })
+        cloned_from: Binding::read(&settings.pki_dir).and_then(|binding| binding.parent()),
+    };
+    let line = announcement.to_string();
+    if line != *said {
+        info!(target: ANNOUNCE, "{line}");
+        write(settings, &line);
+        *said = line;
+    }
 }
 
 fn write(settings: &Settings, line: &str) {

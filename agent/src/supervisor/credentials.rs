@@ -1,6 +1,7 @@
 //! Our key pair and what speaks for a master's key, as a session asks for them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, RwLock};
+use std::time::Duration;
 
 use salt_wire::channel::handshake::{Terms, Ticket};
 use salt_wire::channel::trust::Distrust;
@@ -10,15 +11,21 @@ use salt_wire::frame::Version;
 use salt_wire::{Map, Value};
 use tracing::{info, warn};
 
+use super::console;
 use crate::config::{MasterAddress, Settings};
 use crate::context::Facts;
 use crate::keys::{self, KeyError, Rotation, Store};
 use crate::session::{self, Trouble, told};
 
+/// For the first grains of a machine that has just started.
+const GRAINS: Duration = Duration::from_mins(1);
+
 /// Our pair, read or made once however many sessions ask for it.
 pub struct Pair {
     store: Store,
     key: Mutex<Option<Arc<PrivateKey>>>,
+    /// The settings of the daemon that says on the console whose key this is, once.
+    told: Option<(Arc<Settings>, Once)>,
 }
 
 impl Pair {
@@ -27,6 +34,15 @@ impl Pair {
         Self {
             store: Store::of(settings),
             key: Mutex::new(None),
+            told: None,
+        }
+    }
+
+    /// The daemon's: nobody gets the key before the console has shown it, so no master sees it earlier either.
+    pub(super) fn shown(settings: &Arc<Settings>) -> Self {
+        Self {
+            told: Some((settings.clone(), Once::new())),
+            ..Self::of(settings)
         }
     }
 
@@ -85,10 +101,14 @@ impl Pair {
     }
 
     fn read(&self, known: &mut Option<Arc<PrivateKey>>) -> Result<Arc<PrivateKey>, KeyError> {
-        match known {
-            Some(key) if self.store.private_file().exists() => Ok(key.clone()),
-            _ => Ok(known.insert(self.store.load_or_make()?).clone()),
+        let key = match known {
+            Some(key) if self.store.private_file().exists() => key,
+            _ => known.insert(self.store.load_or_make()?),
+        };
+        if let Some((settings, once)) = &self.told {
+            once.call_once(|| console::begin(settings, key));
         }
+        Ok(key.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<PrivateKey>>> {
@@ -179,12 +199,16 @@ impl Credentials {
     /// `autosign_grains`: names to values, null for one that is missing.
     fn autosign(&self) -> Option<Map> {
         let names = &self.settings.auth.autosign_grains;
-        let grains = self.facts.grains();
+        if names.is_empty() {
+            return None;
+        }
+        // They are collected beside the connections, and what is sent first is what the master goes by.
+        let grains = self.facts.grains_within(GRAINS);
         let of = |name: &String| {
             let value = grains.get(name.as_str()).cloned();
             (name.as_str().into(), value.unwrap_or(Value::Null))
         };
-        (!names.is_empty()).then(|| names.iter().map(of).collect())
+        Some(names.iter().map(of).collect())
     }
 }
 
@@ -201,6 +225,29 @@ mod tests {
     use salt_wire::map;
 
     use super::*;
+
+    /// A machine with a key is at its master's door before its grains are collected.
+    #[test]
+    fn a_token_among_the_grains_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let opts = map! { "autosign_grains" => vec!["token"] };
+        let settings = Arc::new(Settings::from_overrides(dir.path(), "m1", opts).unwrap());
+        let facts = Arc::new(Facts::default());
+        let credentials = Credentials {
+            pair: Arc::new(Pair::of(&settings)),
+            masters: RwLock::new(keys::Masters::of(&settings)),
+            address: MasterAddress::parse("127.0.0.1", 4506).unwrap(),
+            facts: facts.clone(),
+            settings,
+        };
+        let (sender, shown) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(credentials.autosign()));
+        let early = shown.recv_timeout(Duration::from_millis(100));
+        assert!(early.is_err(), "{early:?}");
+        facts.set_grains(map! { "token" => "t1" });
+        let late = shown.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!(late.unwrap()["token"].as_str(), Some("t1"));
+    }
 
     /// An order to switch and a session that was refused find out at the same time.
     #[test]

@@ -334,7 +334,7 @@ fn build(loaded: Loaded, started: Instant) -> Arc<Daemon> {
     let base = context(&settings, &host, &facts, &services);
     let dispatcher = Dispatcher::new(base, links.clone(), jobs, Arc::new(spool));
     Arc::new(Daemon {
-        pair: Arc::new(Pair::of(&settings)),
+        pair: Arc::new(Pair::shown(&settings)),
         warnings: Mutex::new(loaded.warnings.iter().map(ToString::to_string).collect()),
         settings: RwLock::new(settings),
         host,
