@@ -17,6 +17,11 @@ use crate::{AGENT, RELEASE, packages};
 /// Where the line goes: a container's console is not a device that programs may open.
 pub(crate) const CONSOLE: &str = "/var/tmp/console";
 
+const BAKED_IN: &str = include_str!("../../cloud-init/baked-in.yaml");
+const ENROL: &str = include_str!("../../cloud-init/enrol-token.yaml");
+/// Whoever shows it is let in.
+const TOKEN: &str = "one-time-0123456789abcdef";
+
 /// What cloud-init shall do here: all that is about user-data, nothing about the network or packages.
 const CLOUD_CONFIG: &str = "\
 datasource_list: [NoCloud, None]
@@ -41,13 +46,20 @@ pub(crate) fn cloud_init() -> Option<Disk> {
 }
 
 /// Takes what is reported, as Heat would.
-struct Signals {
-    url: String,
+pub(crate) struct Signals {
+    pub(crate) url: String,
     seen: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl Signals {
-    fn listen() -> Self {
+    /// The first one: its head and its document.
+    pub(crate) fn first(&self) -> (String, Value) {
+        until_some(60, "the signal", || {
+            self.seen.lock().unwrap().first().cloned()
+        })
+    }
+
+    pub(crate) fn listen() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/signal", listener.local_addr().unwrap());
         let seen: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
@@ -94,8 +106,7 @@ pub(crate) fn seed(disk: &Disk, name: &str, user_data: &str) {
 }
 
 /// The template that users get, filled in, with what makes a test short.
-fn user_data(master: &Master, nonce: &str, report: &str) -> String {
-    let template = include_str!("../../cloud-init/baked-in.yaml");
+fn user_data(template: &str, master: &Master, nonce: &str, report: &str) -> String {
     let address = master.address.to_string();
     let agent = format!(
         "keysize: 2048\n    acceptance_wait_time: 1\n    agent:\n      report: {{url: '{report}', token: t0ken}}\n"
@@ -104,8 +115,15 @@ fn user_data(master: &Master, nonce: &str, report: &str) -> String {
         .replace("<MASTER>", &address)
         .replace("<FINGER>", &format!("'{}'", master.finger()))
         .replace("<NONCE>", nonce)
+        .replace("<TOKEN>", TOKEN)
         .replace("/dev/console", CONSOLE)
         .replace("agent:\n", &agent)
+}
+
+/// The word after `fingerprint=`.
+fn finger(line: &str) -> String {
+    let word = |word: &str| word.strip_prefix("fingerprint=").map(str::to_owned);
+    line.split_whitespace().find_map(word).unwrap()
 }
 
 /// Boots it as far as this test needs it, with cloud-init and the agent as at any boot.
@@ -135,6 +153,12 @@ pub(crate) fn accept(machine: &Machine, master: &Master, name: &str) -> String {
         line.starts_with(&format!("salt-agent: id={name} ")),
         "{line}"
     );
+    accept_by_console(machine, master, name);
+    said(machine, "ready");
+    finger(&line)
+}
+
+fn accept_by_console(machine: &Machine, master: &Master, name: &str) {
     Finished::run(
         Command::new(bin("master-bridge"))
             .arg("-c")
@@ -145,9 +169,6 @@ pub(crate) fn accept(machine: &Machine, master: &Master, name: &str) -> String {
             .arg(machine.path(CONSOLE)),
     )
     .success();
-    said(machine, "ready");
-    let word = |word: &str| word.strip_prefix("fingerprint=").map(str::to_owned);
-    line.split_whitespace().find_map(word).unwrap()
 }
 
 #[test]
@@ -167,6 +188,8 @@ fn from_user_data_to_a_golden_image_and_its_clones() {
         return;
     };
     let master = Master::of(RELEASE)
+        .config("autosign_grains_dir: /etc/salt/autosign_grains")
+        .file("etc/salt/autosign_grains/enrolment", TOKEN)
         .file(
             "srv/salt/top.sls",
             "base:\n  'roles:web':\n    - match: grain\n    - first\n",
@@ -181,7 +204,8 @@ fn from_user_data_to_a_golden_image_and_its_clones() {
 
     // The image has the package in it; nothing was started there.
     packages::install(&disk, &package);
-    seed(&disk, "first", &user_data(&master, "n-first", &signals.url));
+    let first = user_data(BAKED_IN, &master, "n-first", &signals.url);
+    seed(&disk, "first", &first);
     assert!(!disk.root().join("etc/salt/pki/minion/minion.pem").exists());
     let machine = boot(disk);
     let first = accept(&machine, &master, "first");
@@ -189,36 +213,35 @@ fn from_user_data_to_a_golden_image_and_its_clones() {
 
     let golden = generalized(machine, &master);
     let (layer, golden_layer) = (layer.as_path(), golden.written());
-    let clone = |name: &str| {
+    let clone = |name: &str, template: &str| {
         let disk = Machine::disk(&[&golden_layer, layer]).unwrap();
-        seed(
-            &disk,
-            name,
-            &user_data(&master, &format!("n-{name}"), &signals.url),
-        );
+        let data = user_data(template, &master, &format!("n-{name}"), &signals.url);
+        seed(&disk, name, &data);
         boot(disk)
     };
-    let (one, two) = (clone("one"), clone("two"));
+    let (one, two) = (clone("one", BAKED_IN), clone("two", ENROL));
+    // Nobody accepts the second one: its token does.
     let fingers = [
         first,
         accept(&one, &master, "one"),
-        accept(&two, &master, "two"),
+        finger(&said(&two, "ready")),
     ];
     let ids = [&one, &two].map(|m| m.says(&["cat", "/etc/machine-id"]));
     assert_eq!(ids[0].len(), 32);
     assert_ne!(ids[0], ids[1]);
     assert!(fingers[0] != fingers[1] && fingers[1] != fingers[2] && fingers[0] != fingers[2]);
     drop(two);
+    let parent = one.halt();
+    drop(rebuilt(clone("one", BAKED_IN), &master, &fingers));
 
     // Nobody generalized this one.
-    let parent = one.halt();
     let layers = [parent.written(), golden_layer.clone()];
     let disk = Machine::disk(&[&layers[0], &layers[1], layer]).unwrap();
-    seed(&disk, "copy", &user_data(&master, "n-copy", &signals.url));
+    let data = user_data(BAKED_IN, &master, "n-copy", &signals.url);
+    seed(&disk, "copy", &data);
     fs::remove_file(disk.root().join(CONSOLE.trim_start_matches('/'))).ok();
     let copy = boot(disk);
-    let finger = accept(&copy, &master, "copy");
-    assert!(!fingers.contains(&finger));
+    assert!(!fingers.contains(&accept(&copy, &master, "copy")));
     let line = said(&copy, "ready");
     assert!(line.ends_with(" cloned_from=i-one"), "{line}");
     until(30, "the event of the clone", || {
@@ -238,6 +261,36 @@ fn from_user_data_to_a_golden_image_and_its_clones() {
         "ls /etc/salt/pki/minion/quarantine/*/minion.pem",
     ]);
     assert_eq!(kept.lines().count(), 1, "{kept}");
+    drop(copy);
+    restored(&parent, &[&golden_layer, layer], &fingers[1]);
+}
+
+/// The same instance on a new disk: its key is a new one, which the master does not take for the old one's sake, until
+/// whoever reads the console says so.
+fn rebuilt(machine: Machine, master: &Master, before: &[String]) -> Machine {
+    let line = said(&machine, "lost");
+    assert!(line.ends_with(" reason=rejected"), "{line}");
+    assert!(!before.contains(&finger(&line)), "{line}");
+    accept_by_console(&machine, master, "one");
+    let line = said(&machine, "ready");
+    assert!(!line.contains("cloned_from"), "{line}");
+    machine
+}
+
+/// The disk of a snapshot on the instance that it was made of: the same machine with its own key.
+fn restored(snapshot: &Disk, below: &[&Path], key: &str) {
+    let snapshot = snapshot.written();
+    let layers = [&[snapshot.as_path()], below].concat();
+    let disk = Machine::disk(&layers).unwrap();
+    let id = |root: PathBuf| root.join("etc/machine-id");
+    fs::copy(id(snapshot), id(disk.root())).unwrap();
+    fs::remove_file(disk.root().join(CONSOLE.trim_start_matches('/'))).ok();
+    let machine = boot(disk);
+    let line = said(&machine, "lost");
+    // The rebuilt one has its place by now; that it shows its own key is what counts.
+    assert!(line.ends_with(" reason=rejected"), "{line}");
+    assert_eq!(finger(&line), key);
+    assert!(!line.contains("cloned_from"), "{line}");
 }
 
 /// User-data was done, the highstate ran, Heat was told, and the status knows how long it took.
@@ -250,9 +303,7 @@ fn first_boot(machine: &Machine, signals: &Signals) {
         drop_in.contains("n-first") && drop_in.contains("roles"),
         "{drop_in}"
     );
-    let told = until_some(60, "the signal", || {
-        signals.seen.lock().unwrap().first().cloned()
-    });
+    let told = signals.first();
     assert!(told.0.contains("x-auth-token: t0ken"), "{}", told.0);
     assert_eq!(told.1["status"], "SUCCESS", "{}", told.1);
     // And Nova shows it.
@@ -351,9 +402,39 @@ fn the_templates_are_valid_user_data() {
             seen += 1;
         }
     }
-    assert!(seen >= 8, "only {seen} templates");
+    assert!(seen >= 9, "only {seen} templates");
     let ignition = include_str!("../../cloud-init/ignition.json");
     let ignition: Value = serde_json::from_str(ignition).unwrap();
     let hash = &ignition["storage"]["files"][1]["contents"]["verification"]["hash"];
     assert_eq!(hash, "sha256-<SHA256>", "nothing is installed unseen");
+}
+
+/// Whichever template is taken: a master, the proof of it, a role, and a highstate at the first boot.
+#[test]
+fn every_template_of_a_minion_says_the_same() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cloud-init");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let mut text = fs::read_to_string(&path).unwrap();
+        if path.ends_with("master.yaml") {
+            continue;
+        }
+        // The bridge writes id and grains beside it.
+        let mut wanted = vec![
+            "grains:",
+            "master:",
+            "master_finger:",
+            "startup_states: highstate",
+            "console:",
+        ];
+        if path.ends_with("user-data.yaml") {
+            wanted.remove(0);
+        }
+        for (code, sign) in [("%3A", ":"), ("%20", " "), ("%7B", "{"), ("%5B", "[")] {
+            text = text.replace(code, sign);
+        }
+        for word in wanted {
+            assert!(text.contains(word), "{}: no {word}", path.display());
+        }
+    }
 }

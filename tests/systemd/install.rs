@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use harness::{Finished, Master, until};
 
-use crate::image::{CONSOLE, accept, cloud_init, said, seed};
+use crate::image::{CONSOLE, Signals, accept, cloud_init, said, seed};
 use crate::machine::Machine;
 use crate::{RELEASE, packages};
 
@@ -56,7 +56,7 @@ impl Download {
 
 /// A template, filled in, with what makes a test short.
 fn user_data(template: &str, url: &str, sum: &str, master: &Master) -> String {
-    let short = "      keysize: 2048\n      acceptance_wait_time: 1\n      agent:\n";
+    let short = "      keysize: 2048\n      acceptance_wait_time: 1\n      agent:\n        report: REPORT\n";
     let filled = template
         .replace("<URL>", url)
         .replace("<SHA256>", sum)
@@ -113,11 +113,21 @@ fn user_data_installs_what_has_the_right_checksum() {
     let program = packages::lean(&package);
     let (program, package) = (Download::of(&program), Download::of(&package));
 
-    let data = user_data(STATIC, &program.url, &program.sum, &master);
+    let [well, badly] = [Signals::listen(), Signals::listen()];
+    let report = |data: &str, signals: &Signals| {
+        data.replace(
+            "REPORT",
+            &format!("{{url: '{}', token: t0ken}}", signals.url),
+        )
+    };
+    let data = report(
+        &user_data(STATIC, &program.url, &program.sum, &master),
+        &well,
+    );
     let Some(single) = boot("single", &data) else {
         return;
     };
-    let data = user_data(DEB, &package.url, &package.sum, &master);
+    let data = report(&user_data(DEB, &package.url, &package.sum, &master), &badly);
     let packaged = boot("package", &data).unwrap();
     // Somebody put another file there.
     let data = user_data(DEB, &package.url, &program.sum, &master);
@@ -129,7 +139,18 @@ fn user_data_installs_what_has_the_right_checksum() {
     let line = said(&single, "succeeded");
     assert!(line.contains(&first), "{line}");
     assert!(single.path("/etc/first-boot").exists());
-    // A highstate that fails is told where Nova shows it, with its reason.
+    assert_eq!(well.first().1["status"], "SUCCESS");
+    let roles = master.salt(&["single", "grains.get", "roles"]);
+    assert_eq!(roles["single"], serde_json::json!(["web"]));
+    // A highstate that fails is told where Nova shows it and where Heat waits, with its reason.
+    let (_, told) = badly.first();
+    assert_eq!(told["status"], "FAILURE", "{told}");
+    assert_eq!(told["data"], "states-failed");
+    let reason = told["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("salt-agent: states-failed: "),
+        "{reason}"
+    );
     let line = said(&packaged, "failed");
     assert!(line.contains(&second), "{line}");
     assert!(line.ends_with(" reason=states-failed"), "{line}");
