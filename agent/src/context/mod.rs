@@ -5,7 +5,7 @@ pub mod arguments;
 pub mod error;
 pub mod job;
 pub mod merge;
-
+pub mod ran;
 pub mod signature;
 pub mod worker;
 
@@ -17,6 +17,7 @@ use salt_wire::{Map, Value};
 
 pub use error::Error;
 pub use job::Job;
+pub use ran::Ran;
 pub use signature::{Args, Signature};
 pub use worker::Worker;
 

@@ -68,17 +68,11 @@ fn run(ctx: &Context, words: &[&str], must: bool) -> Result<String> {
                 .to_owned(),
         ));
     }
-    let argv: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
-    let kwargs = map! { "python_shell" => false, "redirect_stderr" => true };
-    let told = ctx
-        .functions
-        .call(ctx, "cmd.run_all", &[argv.into()], &kwargs)?;
-    let said = told.get("stdout").map(python::text).unwrap_or_default();
-    let fine = told.get("retcode").and_then(Value::as_int) == Some(0);
-    if must && !fine {
-        return Err(Error::execution(said));
+    let told = ctx.run_all(words.to_vec(), map! { "redirect_stderr" => true })?;
+    if must && !told.is_fine() {
+        return Err(Error::execution(told.stdout()));
     }
-    Ok(said)
+    Ok(told.stdout())
 }
 
 fn files(args: &Args) -> Result<Vec<String>> {

@@ -6,7 +6,7 @@ use salt_wire::{Map, Value, map};
 
 use super::{Function, row};
 use crate::config::glob::glob;
-use crate::context::{Args, Context, Error, Result, python};
+use crate::context::{Args, Context, Error, Ran, Result, python};
 use crate::fileclient::FileClient;
 use crate::host::archive::{self, Contents, Kind};
 use crate::host::shlex;
@@ -219,7 +219,7 @@ fn said(ctx: &Context, args: &Args, argv: Vec<String>, fun: &str) -> Result {
             "'{program}' was not found in the PATH"
         )));
     }
-    let mut kwargs = map! { "python_shell" => false };
+    let mut kwargs = Map::new();
     for key in ["cwd", "runas", "template"] {
         let value = args.get(key);
         if value.is_truthy() {
@@ -230,7 +230,7 @@ fn said(ctx: &Context, args: &Args, argv: Vec<String>, fun: &str) -> Result {
         kwargs.insert("redirect_stderr".into(), true.into());
         kwargs.insert("output_loglevel".into(), "quiet".into());
     }
-    ctx.functions.call(ctx, fun, &[Value::from(argv)], &kwargs)
+    ctx.cmd(fun, argv, kwargs)
 }
 
 fn tar(ctx: &Context, args: &Args) -> Result {
@@ -264,12 +264,11 @@ fn unzip(ctx: &Context, args: &Args, first: Vec<String>) -> Result<String> {
         argv.push("-x".to_owned());
         argv.extend(excludes);
     }
-    let answer = said(ctx, args, argv, "cmd.run_all")?;
-    let text = answer.get("stdout").map(python::text).unwrap_or_default();
-    if answer.get("retcode").and_then(Value::as_int) == Some(0) {
-        Ok(text)
+    let told = Ran::from(said(ctx, args, argv, "cmd.run_all")?);
+    if told.is_fine() {
+        Ok(told.stdout())
     } else {
-        Err(Error::Execution(text))
+        Err(Error::Execution(told.stdout()))
     }
 }
 

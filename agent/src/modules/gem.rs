@@ -5,7 +5,7 @@ use std::path::Path;
 use salt_wire::{Map, Value, map};
 
 use super::{Function, row};
-use crate::context::{Args, Context, Error, Result, python};
+use crate::context::{Args, Context, Error, Ran, Result, python};
 use crate::host::env::{is_executable, var};
 use crate::host::user::account;
 
@@ -91,23 +91,6 @@ pub const FUNCTIONS: &[Function] = &[
     ),
 ];
 
-fn run(ctx: &Context, words: Vec<String>, kwargs: Map) -> Result<Map> {
-    let mut all = map! { "python_shell" => false };
-    all.extend(kwargs);
-    let told = ctx
-        .functions
-        .call(ctx, "cmd.run_all", &[words.into()], &all)?;
-    Ok(told.as_map().cloned().unwrap_or_default())
-}
-
-fn is_fine(told: &Map) -> bool {
-    told.get("retcode").and_then(Value::as_int) == Some(0)
-}
-
-fn said(told: &Map, stream: &str) -> String {
-    told.get(stream).map(python::text).unwrap_or_default()
-}
-
 /// Runs gem: that which is named, else that of RVM or rbenv where one is installed. Theirs answer False when they fail.
 fn gem(ctx: &Context, args: &Args, command: &[&str]) -> Result {
     let runas = args.opt_text("runas")?;
@@ -129,7 +112,7 @@ fn gem(ctx: &Context, args: &Args, command: &[&str]) -> Result {
                 "do".into(),
             ];
             all.extend(words);
-            return Ok(done(&run(ctx, all, kwargs(&runas))?));
+            return Ok(done(&ctx.run_all(all, kwargs(&runas))?));
         }
         let root = rbenv(ctx, runas.as_deref());
         if is_executable(&Path::new(&root).join("bin/rbenv")) {
@@ -140,27 +123,27 @@ fn gem(ctx: &Context, args: &Args, command: &[&str]) -> Result {
             }
             let mut all = kwargs(&runas);
             all.insert("env".into(), env.into());
-            let told = run(ctx, words, all)?;
-            if is_fine(&told) {
+            let told = ctx.run_all(words, all)?;
+            if told.is_fine() {
                 let rehash = vec![format!("{root}/bin/rbenv"), "rehash".to_owned()];
                 let mut all = kwargs(&runas);
                 all.insert("env".into(), map! { "RBENV_ROOT" => root }.into());
-                run(ctx, rehash, all)?;
+                ctx.run_all(rehash, all)?;
             }
             return Ok(done(&told));
         }
     }
-    let told = run(ctx, words, kwargs(&runas))?;
-    if is_fine(&told) {
-        Ok(said(&told, "stdout").into())
+    let told = ctx.run_all(words, kwargs(&runas))?;
+    if told.is_fine() {
+        Ok(told.stdout().into())
     } else {
-        Err(Error::execution(said(&told, "stderr")))
+        Err(Error::execution(told.stderr()))
     }
 }
 
-fn done(told: &Map) -> Value {
-    if is_fine(told) {
-        said(told, "stdout").into()
+fn done(told: &Ran) -> Value {
+    if told.is_fine() {
+        told.stdout().into()
     } else {
         false.into()
     }

@@ -3,7 +3,7 @@
 use salt_wire::{Map, Value, map};
 
 use super::{Function, row};
-use crate::context::{Args, Context, Error, Result, python};
+use crate::context::{Args, Context, Error, Ran, Result, python};
 use crate::host::env::which;
 use crate::host::perms::uid_of;
 
@@ -63,14 +63,14 @@ fn run(
     words: &[&str],
     cwd: Option<&str>,
     may_fail: bool,
-) -> Result<Map> {
+) -> Result<Ran> {
     if which("npm").is_none() {
         return Err(Error::MissingCommand(
             "npm execution module could not be loaded because the npm binary could not be located"
                 .to_owned(),
         ));
     }
-    let mut kwargs = map! { "python_shell" => false, "ignore_retcode" => may_fail };
+    let mut kwargs = map! { "ignore_retcode" => may_fail };
     if let Some(cwd) = cwd {
         kwargs.insert("cwd".into(), cwd.into());
     }
@@ -95,26 +95,13 @@ fn run(
     if env.is_truthy() {
         kwargs.insert("env".into(), env);
     }
-    let mut argv = vec!["npm".to_owned()];
-    argv.extend(words.iter().map(|w| (*w).to_owned()));
-    let told = ctx
-        .functions
-        .call(ctx, "cmd.run_all", &[argv.into()], &kwargs)?;
-    Ok(told.as_map().cloned().unwrap_or_default())
-}
-
-fn is_fine(told: &Map) -> bool {
-    told.get("retcode").and_then(Value::as_int) == Some(0)
-}
-
-fn said(told: &Map, stream: &str) -> String {
-    told.get(stream).map(python::text).unwrap_or_default()
+    ctx.run_all([&["npm"], words].concat(), kwargs)
 }
 
 /// What it said, and if that is nothing what it complained of.
-fn either(told: &Map) -> String {
-    match said(told, "stdout") {
-        empty if empty.is_empty() => said(told, "stderr"),
+fn either(told: &Ran) -> String {
+    match told.stdout() {
+        empty if empty.is_empty() => told.stderr(),
         out => out,
     }
 }
@@ -145,8 +132,8 @@ fn install(ctx: &Context, args: &Args) -> Result {
     let cwd = dir.unwrap_or_else(|| std::env::temp_dir().display().to_string());
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let told = run(ctx, args, &words, Some(&cwd), false)?;
-    if !is_fine(&told) {
-        return Err(Error::execution(said(&told, "stderr")));
+    if !told.is_fine() {
+        return Err(Error::execution(told.stderr()));
     }
     let text = either(&told);
     Ok(crate::render::json_within(&text).unwrap_or_else(|| text.into()))
@@ -162,11 +149,11 @@ fn uninstall(ctx: &Context, args: &Args) -> Result {
     Ok(fine_or_logged(&told).into())
 }
 
-fn fine_or_logged(told: &Map) -> bool {
-    if !is_fine(told) {
-        tracing::error!(stderr = said(told, "stderr"), "npm failed.");
+fn fine_or_logged(told: &Ran) -> bool {
+    if !told.is_fine() {
+        tracing::error!(stderr = told.stderr(), "npm failed.");
     }
-    is_fine(told)
+    told.is_fine()
 }
 
 fn list(ctx: &Context, args: &Args) -> Result {
@@ -195,12 +182,12 @@ fn list(ctx: &Context, args: &Args) -> Result {
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let told = run(ctx, args, &words, dir.as_deref(), true)?;
-    let complaint = said(&told, "stderr");
+    let complaint = told.stderr();
     // It fails, too, when there is nothing to list, and then without a word.
-    if !is_fine(&told) && !complaint.is_empty() {
+    if !told.is_fine() && !complaint.is_empty() {
         return Err(Error::execution(complaint));
     }
-    let all = crate::render::json(&said(&told, "stdout")).map_err(|e| Error::Exception {
+    let all = crate::render::json(&told.stdout()).map_err(|e| Error::Exception {
         kind: "ValueError",
         message: e.to_string(),
     })?;
@@ -210,7 +197,7 @@ fn list(ctx: &Context, args: &Args) -> Result {
         .unwrap_or_else(|| Map::new().into()))
 }
 
-fn cache(ctx: &Context, args: &Args, verb: &str) -> Result<Map> {
+fn cache(ctx: &Context, args: &Args, verb: &str) -> Result<Ran> {
     let path = args.opt_text("path")?.unwrap_or_default();
     let mut words = vec!["cache", verb];
     if !path.is_empty() {
@@ -229,9 +216,9 @@ fn cache_clean(ctx: &Context, args: &Args) -> Result {
 
 fn cache_list(ctx: &Context, args: &Args) -> Result {
     let told = cache(ctx, args, "ls")?;
-    let complaint = said(&told, "stderr");
-    if !is_fine(&told) && !complaint.is_empty() {
+    let complaint = told.stderr();
+    if !told.is_fine() && !complaint.is_empty() {
         return Err(Error::execution(complaint));
     }
-    Ok(said(&told, "stdout").into())
+    Ok(told.stdout().into())
 }

@@ -158,14 +158,8 @@ fn set_mode(wanted: &Value) -> Result {
 }
 
 fn booleans(ctx: &Context) -> Result<Map> {
-    let words = ["semanage", "boolean", "--list"]
-        .map(str::to_owned)
-        .to_vec();
-    let kwargs = map! { "python_shell" => false };
-    let said = ctx
-        .functions
-        .call(ctx, "cmd.run", &[words.into()], &kwargs)?;
-    let said = python::text(&said);
+    let words = vec!["semanage", "boolean", "--list"];
+    let said = python::text(&ctx.cmd("cmd.run", words, Map::new())?);
     let mut all = Map::new();
     for line in said.lines().skip(1) {
         // `name (off , on) what it is for`
@@ -187,9 +181,6 @@ fn set(ctx: &Context, args: &Args, pairs: Vec<String>) -> Result {
         words.push("-P".to_owned());
     }
     words.extend(pairs);
-    let kwargs = map! { "python_shell" => false };
-    let code = ctx
-        .functions
-        .call(ctx, "cmd.retcode", &[words.into()], &kwargs)?;
+    let code = ctx.cmd("cmd.retcode", words, Map::new())?;
     Ok((!code.is_truthy()).into())
 }

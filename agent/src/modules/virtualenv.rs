@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use salt_wire::{Map, Value};
+use salt_wire::Value;
 
 use super::{Function, clean, row};
-use crate::context::{Args, Context, Error, Result, python};
+use crate::context::{Args, Context, Error, Ran, Result, python};
 use crate::host::env::which;
 
 /// The rows of `virtualenv`.
@@ -40,24 +40,12 @@ pub const FUNCTIONS: &[Function] = &[
 /// Names that the program goes by.
 const NAMES: [&str; 2] = ["virtualenv3", "virtualenv"];
 
-fn run(ctx: &Context, args: &Args, words: Vec<String>) -> Result<Map> {
+fn run(ctx: &Context, args: &Args, words: Vec<String>) -> Result<Ran> {
     let mut kwargs = clean(&args.extra);
-    kwargs.insert("python_shell".into(), false.into());
     if args.flag("user") {
         kwargs.insert("runas".into(), args.get("user").clone());
     }
-    let told = ctx
-        .functions
-        .call(ctx, "cmd.run_all", &[words.into()], &kwargs)?;
-    Ok(told.as_map().cloned().unwrap_or_default())
-}
-
-fn text(told: &Map, stream: &str) -> String {
-    told.get(stream).map(python::text).unwrap_or_default()
-}
-
-fn is_fine(told: &Map) -> bool {
-    told.get("retcode").and_then(Value::as_int) == Some(0)
+    ctx.run_all(words, kwargs)
 }
 
 /// Whether a program is Python itself.
@@ -72,8 +60,8 @@ fn is_python(program: &str) -> bool {
 fn version(ctx: &Context, args: &Args, program: &str) -> Result<Vec<i64>> {
     let words = vec![program.to_owned(), "--version".to_owned()];
     let told = run(ctx, args, words)?;
-    let said = text(&told, "stdout");
-    if !is_fine(&told) || said.trim().is_empty() {
+    let said = told.stdout();
+    if !told.is_fine() || said.trim().is_empty() {
         return Err(Error::execution(format!(
             "Unable to get the virtualenv version output using '['{program}', '--version']'. Returned data: {}",
             python::text(&told.into())
@@ -222,7 +210,7 @@ fn create(ctx: &Context, args: &Args) -> Result {
     let before = path.exists();
     let told = run(ctx, args, words)?;
     // Half an environment would look like a whole one to the next run.
-    if !is_fine(&told) && !before && path.is_dir() {
+    if !told.is_fine() && !before && path.is_dir() {
         drop(fs::remove_dir_all(path));
     }
     Ok(told.into())
@@ -243,10 +231,10 @@ fn get_site_packages(ctx: &Context, args: &Args) -> Result {
         code.into(),
     ];
     let told = run(ctx, args, words)?;
-    if !is_fine(&told) {
-        return Err(Error::execution(text(&told, "stderr")));
+    if !told.is_fine() {
+        return Err(Error::execution(told.stderr()));
     }
-    Ok(text(&told, "stdout").into())
+    Ok(told.stdout().into())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use salt_wire::{Map, Value, map};
 
 use super::{Outcome, Run, State};
-use crate::context::{Args, Context, Error, python};
+use crate::context::{Args, Context, Error, Ran, python};
 use crate::host::pep440::{Requirement, Version, fits};
 use crate::host::perms::uid_of;
 
@@ -223,7 +223,7 @@ fn pip_installed(ctx: &Context, run: &Run<'_>, names: &[String]) -> Done {
     // Commas part packages: those of a range of versions are changed for the way.
     let shown: Vec<String> = missing.iter().map(|w| w.text.replace(',', ";")).collect();
     let told = install(ctx, args, &base, Some(shown.join(",")))?;
-    if !is_fine(&told) {
+    if !told.is_fine() {
         let text = format!(
             "Failed to install packages: {}. {}",
             shown.join(", "),
@@ -231,7 +231,7 @@ fn pip_installed(ctx: &Context, run: &Run<'_>, names: &[String]) -> Done {
         );
         return Ok(Outcome::failed(joined(&known, &text)));
     }
-    let said = told.get("stdout").map(python::text).unwrap_or_default();
+    let said = told.stdout();
     let left: Vec<String> = said.lines().filter_map(left_as_it_was).collect();
     let (mut changes, mut lost) = (Map::new(), Vec::new());
     for one in missing {
@@ -326,7 +326,7 @@ fn satisfied(
     Ok(same.then_some(already))
 }
 
-fn install(ctx: &Context, args: &Args, base: &Map, packages: Option<String>) -> Result<Map, Error> {
+fn install(ctx: &Context, args: &Args, base: &Map, packages: Option<String>) -> Result<Ran, Error> {
     let mut kwargs = args.extra.clone();
     for (key, value) in &args.named {
         if !key.as_str().is_some_and(|k| OWN.contains(&k)) {
@@ -336,19 +336,14 @@ fn install(ctx: &Context, args: &Args, base: &Map, packages: Option<String>) -> 
     kwargs.extend(base.clone());
     kwargs.insert("pkgs".into(), packages.unwrap_or_default().into());
     kwargs.insert("disable_version_check".into(), true.into());
-    Ok(map_of(ask(ctx, "pip.install", &kwargs)?))
+    ask(ctx, "pip.install", &kwargs).map(Ran::from)
 }
 
-fn is_fine(told: &Map) -> bool {
-    told.get("retcode").and_then(Value::as_int) == Some(0)
-}
-
-fn error(told: &Map) -> String {
-    let part = |key: &str| told.get(key).map(python::text).unwrap_or_default();
-    if told.contains_key("stdout") {
-        format!("Error: {} {}", part("stdout"), part("stderr"))
+fn error(told: &Ran) -> String {
+    if told.0.contains_key("stdout") {
+        format!("Error: {} {}", told.stdout(), told.stderr())
     } else {
-        format!("Error: {}", part("comment"))
+        format!("Error: {}", told.text("comment"))
     }
 }
 
@@ -370,7 +365,7 @@ fn from_files(ctx: &Context, run: &Run<'_>, base: &Map) -> Done {
         return Ok(Outcome::would(Map::new(), comments.join(" ")));
     }
     let told = install(ctx, args, base, None)?;
-    if !is_fine(&told) {
+    if !told.is_fine() {
         if let Some(file) = file {
             comments.push(format!("Unable to process requirements file \"{file}\""));
         }
@@ -382,7 +377,7 @@ fn from_files(ctx: &Context, run: &Run<'_>, base: &Map) -> Done {
     }
     let mut changes = Map::new();
     if let Some(file) = file {
-        let said = told.get("stdout").map(python::text).unwrap_or_default();
+        let said = told.stdout();
         // An empty answer is a line, too, which says nothing of what is unchanged.
         let news = said.split('\n').any(|line| {
             let line = line.trim();

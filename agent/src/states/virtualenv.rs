@@ -7,7 +7,7 @@ use salt_wire::{Map, Value, map};
 
 use super::file::saltenv;
 use super::{Outcome, Run, State};
-use crate::context::{Args, Context, Error, python};
+use crate::context::{Args, Context, Error, Ran, python};
 
 /// The parameters of both names.
 const SIGNATURE: &str = "name, venv_bin=None, requirements=None, system_site_packages=False, distribute=False, use_wheel=False, clear=False, python=None, extra_search_dir=None, never_download=None, prompt=None, user=None, cwd=None, index_url=None, extra_index_url=None, pre_releases=False, no_deps=False, pip_download=None, pip_download_cache=None, pip_exists_action=None, pip_ignore_installed=False, proxy=None, use_vt=False, env_vars=None, no_use_wheel=False, pip_upgrade=False, pip_pkgs=None, pip_no_cache_dir=False, pip_cache_dir=None, process_dependency_links=False, no_binary=None, **kwargs";
@@ -74,11 +74,8 @@ fn ask(ctx: &Context, function: &str, kwargs: &Map) -> Result<Value, Error> {
 /// What the environment's Python calls itself.
 fn version(ctx: &Context, python: &Path) -> Result<String, Error> {
     let words: Vec<String> = vec![python.to_string_lossy().into_owned(), "-V".to_owned()];
-    let kwargs = map! { "python_shell" => false };
     // Since Python 3.4 it says so on its output, where Salt does not look.
-    let told = ctx
-        .functions
-        .call(ctx, "cmd.run_stderr", &[words.into()], &kwargs)?;
+    let told = ctx.cmd("cmd.run_stderr", words, Map::new())?;
     Ok(python::text(&told).trim_matches('\n').to_owned())
 }
 
@@ -95,10 +92,6 @@ fn packages(ctx: &Context, args: &Args, name: &str) -> Result<BTreeSet<String>, 
         .iter()
         .map(python::text)
         .collect())
-}
-
-fn told_of(value: &Value, key: &str) -> String {
-    value.get(key).map(python::text).unwrap_or_default()
 }
 
 fn managed(ctx: &Context, run: &Run<'_>) -> Result<Outcome, Error> {
@@ -143,7 +136,7 @@ fn managed(ctx: &Context, run: &Run<'_>) -> Result<Outcome, Error> {
         kwargs.extend(args.extra.clone());
         kwargs.insert("path".into(), name.as_str().into());
         let made = match ask(ctx, "virtualenv.create", &kwargs) {
-            Ok(made) => made,
+            Ok(made) => Ran::from(made),
             Err(Error::MissingCommand(text)) => {
                 out.result = Some(false);
                 out.comment = format!("Failed to create virtualenv: {text}");
@@ -151,9 +144,9 @@ fn managed(ctx: &Context, run: &Run<'_>) -> Result<Outcome, Error> {
             }
             Err(error) => return Err(error),
         };
-        if made.get("retcode").and_then(Value::as_int) != Some(0) {
+        if !made.is_fine() {
             out.result = Some(false);
-            out.comment = told_of(&made, "stdout") + &told_of(&made, "stderr");
+            out.comment = made.stdout() + &made.stderr();
             return Ok(out);
         }
         out.changes
@@ -207,19 +200,10 @@ fn fill(
         let dir = dir.parent().map(|d| d.to_string_lossy().into_owned());
         kwargs.insert("cwd".into(), dir.into());
     }
-    let told = ask(ctx, "pip.install", &kwargs)?;
-    if told
-        .get("retcode")
-        .and_then(Value::as_int)
-        .is_none_or(|code| code != 0)
-    {
+    let told = Ran::from(ask(ctx, "pip.install", &kwargs)?);
+    if !told.is_fine() {
         out.result = Some(false);
-        out.comment = format!(
-            "{}\n{}\n{}",
-            out.comment,
-            told_of(&told, "stdout"),
-            told_of(&told, "stderr")
-        );
+        out.comment = format!("{}\n{}\n{}", out.comment, told.stdout(), told.stderr());
     }
     let after = packages(ctx, &Args::default(), name)?;
     let of = |names: Vec<String>| -> Value {

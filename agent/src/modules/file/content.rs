@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use salt_wire::Value;
+use salt_wire::{Map, Value};
 
 use crate::config::glob::glob;
 use crate::context::{Args, Context, Error, Result, python};
@@ -296,9 +296,7 @@ fn grep(ctx: &Context, args: &Args) -> Result {
         argv.push(path.to_string_lossy().into_owned());
     }
     argv.extend(files);
-    let kwargs = salt_wire::map! { "python_shell" => false };
-    ctx.functions
-        .call(ctx, "cmd.run_all", &[Value::from(argv)], &kwargs)
+    ctx.cmd("cmd.run_all", argv, Map::new())
 }
 
 fn number(args: &Args, key: &str) -> Result<u64> {

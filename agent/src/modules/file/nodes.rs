@@ -118,7 +118,5 @@ fn patch(ctx: &Context, args: &Args) -> Result {
         &options,
         args.flag("dry_run"),
     );
-    let kwargs = map! { "python_shell" => false };
-    ctx.functions
-        .call(ctx, "cmd.run_all", &[words.into()], &kwargs)
+    ctx.cmd("cmd.run_all", words, Map::new())
 }

@@ -1,8 +1,8 @@
 //! The same functions where netplan is in charge.
 
-use salt_wire::{Map, Value, map};
+use salt_wire::Map;
 
-use crate::context::{Args, Context, Error, Result, python};
+use crate::context::{Args, Context, Error, Result};
 use crate::host::env::which;
 use crate::host::netplan;
 use crate::modules::clean;
@@ -42,11 +42,8 @@ pub(super) fn switch(ctx: &Context, args: &Args, up: bool) -> Result {
         return apply(ctx, &Map::new());
     }
     let iface = args.text("iface")?;
-    let words = ["ip", "link", "set", "dev", &iface, "down"]
-        .map(str::to_owned)
-        .to_vec();
-    let kwargs = map! { "python_shell" => false };
-    ctx.functions.call(ctx, "cmd.run", &[words.into()], &kwargs)
+    let words = vec!["ip", "link", "set", "dev", &iface, "down"];
+    ctx.cmd("cmd.run", words, Map::new())
 }
 
 pub(super) fn apply(ctx: &Context, settings: &Map) -> Result {
@@ -57,14 +54,9 @@ pub(super) fn apply(ctx: &Context, settings: &Map) -> Result {
     let program = program.display().to_string();
     // The first looks at all files together, so that a bad one is told of before anything changes.
     for verb in ["generate", "apply"] {
-        let words = vec![program.clone(), verb.to_owned()];
-        let kwargs = map! { "python_shell" => false };
-        let done = ctx
-            .functions
-            .call(ctx, "cmd.run_all", &[words.into()], &kwargs)?;
-        if done.get("retcode").and_then(Value::as_int) != Some(0) {
-            let part = |key: &str| done.get(key).map(python::text).unwrap_or_default();
-            let said = [part("stderr"), part("stdout")];
+        let done = ctx.run_all(vec![program.as_str(), verb], Map::new())?;
+        if !done.is_fine() {
+            let said = [done.stderr(), done.stdout()];
             let said = said.iter().find(|s| !s.is_empty());
             let said = said.map_or("", String::as_str);
             return Err(told(format!("netplan {verb} failed: {said}")));

@@ -386,13 +386,6 @@ fn sanitized(host: &str) -> String {
     host.chars().take(255).filter(allowed).collect()
 }
 
-/// Calls another function with one command and no shell.
-fn command(ctx: &Context, fun: &str, words: Vec<String>) -> Result {
-    let mut kwargs = Map::new();
-    kwargs.insert("python_shell".into(), false.into());
-    ctx.functions.call(ctx, fun, &[words.into()], &kwargs)
-}
-
 fn ping(ctx: &Context, args: &Args) -> Result {
     let mut words = vec!["ping".to_owned()];
     if args.flag("timeout") {
@@ -401,10 +394,9 @@ fn ping(ctx: &Context, args: &Args) -> Result {
     words.extend(["-c", "4"].map(str::to_owned));
     words.push(sanitized(&args.text("host")?));
     if args.flag("return_boolean") {
-        let done = command(ctx, "cmd.run_all", words)?;
-        return Ok((done.get("retcode") == Some(&0.into())).into());
+        return Ok(ctx.run_all(words, Map::new())?.is_fine().into());
     }
-    command(ctx, "cmd.run", words)
+    ctx.cmd("cmd.run", words, Map::new())
 }
 
 fn dig(ctx: &Context, args: &Args) -> Result {
@@ -413,9 +405,6 @@ fn dig(ctx: &Context, args: &Args) -> Result {
             "The 'dig' binary was not found in $PATH.".to_owned(),
         ));
     }
-    command(
-        ctx,
-        "cmd.run",
-        vec!["dig".to_owned(), sanitized(&args.text("host")?)],
-    )
+    let host = sanitized(&args.text("host")?);
+    ctx.cmd("cmd.run", vec!["dig", &host], Map::new())
 }

@@ -1,6 +1,6 @@
 //! One call of nft for a table, a chain and a rule: what there is, and what is missing.
 
-use salt_wire::{Value, map};
+use salt_wire::{Map, Value, map};
 
 use crate::context::{Args, Context, Error, Result, python};
 use crate::host::env::which;
@@ -52,14 +52,8 @@ impl<'a> Nft<'a> {
 
     /// What nft says, complaints among it.
     pub(super) fn run(&self, words: &[&str]) -> Result<String> {
-        let mut argv = vec!["nft".to_owned()];
-        argv.extend(words.iter().map(|w| (*w).to_owned()));
-        let kwargs = map! { "python_shell" => false };
-        let said = self
-            .ctx
-            .functions
-            .call(self.ctx, "cmd.run", &[argv.into()], &kwargs)?;
-        Ok(python::text(&said))
+        let argv = [&["nft"], words].concat();
+        Ok(python::text(&self.ctx.cmd("cmd.run", argv, Map::new())?))
     }
 
     /// The words of a rule, as a shell would part them.

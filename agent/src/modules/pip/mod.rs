@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use salt_wire::{Map, Value, map};
 
-use crate::context::{Args, Context, Error, Result, python};
+use crate::context::{Args, Context, Error, Ran, Result, python};
 use crate::host::env::{is_executable, which};
 use crate::host::pep440::Version;
 use crate::modules::{Function, clean, row};
@@ -168,9 +168,8 @@ fn is_python(name: &str) -> bool {
 }
 
 /// Runs pip as `cmd.run_all` runs things: in the call's directory and environment, as its account.
-fn run(ctx: &Context, args: &Args, words: Vec<String>, env: Option<&Value>) -> Result<Map> {
+fn run(ctx: &Context, args: &Args, words: Vec<String>, env: Option<&Value>) -> Result<Ran> {
     let mut kwargs = clean(&args.extra);
-    kwargs.insert("python_shell".into(), false.into());
     for (ours, theirs) in [("user", "runas"), ("cwd", "cwd"), ("saltenv", "saltenv")] {
         let value = args.get(ours);
         if value.is_truthy() {
@@ -199,18 +198,7 @@ fn run(ctx: &Context, args: &Args, words: Vec<String>, env: Option<&Value>) -> R
     if !variables.is_empty() {
         kwargs.insert("env".into(), variables.into());
     }
-    let told = ctx
-        .functions
-        .call(ctx, "cmd.run_all", &[words.into()], &kwargs)?;
-    Ok(told.as_map().cloned().unwrap_or_default())
-}
-
-fn code(told: &Map) -> i128 {
-    told.get("retcode").and_then(Value::as_int).unwrap_or(1)
-}
-
-fn text(told: &Map, stream: &str) -> String {
-    told.get(stream).map(python::text).unwrap_or_default()
+    ctx.run_all(words, kwargs)
 }
 
 /// Runs pip; its failure is the call's.
@@ -218,10 +206,10 @@ fn heard(ctx: &Context, args: &Args, more: &[&str]) -> Result<String> {
     let mut words = program(args)?;
     words.extend(more.iter().map(|w| (*w).to_owned()));
     let told = run(ctx, args, words, Some(args.get("env_vars")))?;
-    if code(&told) == 0 {
-        Ok(text(&told, "stdout"))
+    if told.is_fine() {
+        Ok(told.stdout())
     } else {
-        Err(Error::execution(text(&told, "stderr")))
+        Err(Error::execution(told.stderr()))
     }
 }
 
@@ -233,12 +221,12 @@ fn version(ctx: &Context, args: &Args) -> Result<String> {
         ..args.clone()
     };
     let told = run(ctx, &plain, words, None)?;
-    if code(&told) != 0 {
+    if !told.is_fine() {
         return Err(Error::MissingCommand(
             "Could not find a `pip` binary".to_owned(),
         ));
     }
-    let said = text(&told, "stdout");
+    let said = told.stdout();
     let word = said
         .strip_prefix("pip ")
         .and_then(|r| r.split_whitespace().next());

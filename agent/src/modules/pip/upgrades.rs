@@ -2,7 +2,7 @@
 
 use salt_wire::{Map, Value, map};
 
-use super::{code, compared, heard, is_since, json, program, run, text, version};
+use super::{compared, heard, is_since, json, program, run, version};
 use crate::context::{Args, Context, Error, Result, python};
 use crate::host::pep440::Version;
 
@@ -58,7 +58,7 @@ pub(super) fn list_all_versions(ctx: &Context, args: &Args) -> Result {
         }
     }
     let told = run(ctx, args, words, None)?;
-    let said = format!("{}\n{}", text(&told, "stdout"), text(&told, "stderr"));
+    let said = format!("{}\n{}", told.stdout(), told.stderr());
     let line = said
         .lines()
         .find_map(|l| l.split_once(begin).map(|(_, rest)| rest));
@@ -93,8 +93,8 @@ pub(super) fn upgrade(ctx: &Context, args: &Args) -> Result {
         words.extend(more);
         words.push(python::text(name));
         let told = run(ctx, args, words, None)?;
-        fine &= code(&told) == 0;
-        comment += &text(&told, "stderr");
+        fine &= told.is_fine();
+        comment += &told.stderr();
     }
     let new = super::list(ctx, args, None)?;
     Ok(map! { "changes" => compared(&old, &new), "result" => fine, "comment" => comment }.into())

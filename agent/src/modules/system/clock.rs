@@ -133,14 +133,9 @@ fn set(ctx: &Context, args: &Args, when: civil::DateTime) -> Result {
     };
     let text = when.strftime("%m%d%H%M%Y.%S").to_string();
     words.push(&text);
-    let mut kwargs = Map::new();
-    kwargs.insert("python_shell".into(), false.into());
-    let words: Vec<Value> = words.into_iter().map(Value::from).collect();
-    let done = ctx
-        .functions
-        .call(ctx, "cmd.run_all", &[Value::List(words)], &kwargs)?;
-    if done.get("retcode") != Some(&Value::Int(0)) {
-        let told = done.get("stderr").and_then(Value::as_str).unwrap_or("");
+    let done = ctx.run_all(words, Map::new())?;
+    if !done.is_fine() {
+        let told = done.stderr();
         return Err(Error::execution(format!("date failed: {told}")));
     }
     if has_settable_hwclock(ctx) {

@@ -131,10 +131,7 @@ const MACHINE_INFO: &str = "/etc/machine-info";
 
 /// Runs a command; its output is the answer and its exit code the job's.
 fn run(ctx: &Context, words: &[&str]) -> Result {
-    let mut kwargs = Map::new();
-    kwargs.insert("python_shell".into(), false.into());
-    let words: Vec<&str> = words.to_vec();
-    ctx.functions.call(ctx, "cmd.run", &[words.into()], &kwargs)
+    ctx.cmd("cmd.run", words.to_vec(), Map::new())
 }
 
 fn halt(ctx: &Context, _: &Args) -> Result {
@@ -202,11 +199,7 @@ fn set_computer_desc(ctx: &Context, args: &Args) -> Result {
     if let Some(hostnamectl) = env::which("hostnamectl") {
         let program = hostnamectl.to_string_lossy();
         let words: Vec<&str> = vec![&program, "set-hostname", "--pretty", &text];
-        let mut kwargs = Map::new();
-        kwargs.insert("python_shell".into(), false.into());
-        let code = ctx
-            .functions
-            .call(ctx, "cmd.retcode", &[words.into()], &kwargs)?;
+        let code = ctx.cmd("cmd.retcode", words, Map::new())?;
         return Ok((code == Value::Int(0)).into());
     }
     let line = format!("PRETTY_HOSTNAME=\"{text}\"");

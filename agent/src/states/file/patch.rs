@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use salt_wire::{Map, Value, map};
+use salt_wire::{Map, Value};
 
 use super::source;
 use super::{Done, failed, path_of};
-use crate::context::{Context, Error, python};
+use crate::context::{Context, Error, Ran, python};
 use crate::fileclient::SaltUrl;
 use crate::host::env::which;
 use crate::host::fs::write_atomic;
@@ -170,15 +170,10 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// What patch says, as `cmd.run_all` has it.
-    fn patch(&self, file: &Path, more: &[String], dry_run: bool) -> Result<Map, Error> {
+    fn patch(&self, file: &Path, more: &[String], dry_run: bool) -> Result<Ran, Error> {
         let options: Vec<String> = self.options.iter().chain(more).cloned().collect();
         let words = tool::words(self.path, file, &options, dry_run);
-        let kwargs = map! { "python_shell" => false };
-        let told = self
-            .ctx
-            .functions
-            .call(self.ctx, "cmd.run_all", &[words.into()], &kwargs)?;
-        Ok(told.as_map().cloned().unwrap_or_default())
+        self.ctx.run_all(words, Map::new())
     }
 
     fn strip(&self) -> Vec<String> {
@@ -191,23 +186,17 @@ impl Work<'_> {
         apart.extend(["-o".to_owned(), text(&self.output)]);
         apart.extend(self.strip());
         let check = self.patch(self.file, &apart, false)?;
-        let code = |told: &Map| {
-            told.get("retcode")
-                .and_then(Value::as_int)
-                .unwrap_or_default()
-        };
-        let said = |told: &Map| told.get("stderr").map(python::text).unwrap_or_default();
-        if code(&check) != 0 {
+        if !check.is_fine() {
             if fs::metadata(&self.rejects).map_or(0, |m| m.len()) == 0 {
-                return failed(said(&check));
+                return failed(check.stderr());
             }
             // What applies backwards was applied before.
             let back = ["-R".to_owned(), "-f".to_owned()];
             let backwards = self.patch(&self.rejects, &back, true)?;
-            if code(&check) == 2 && !said(&check).is_empty() {
-                return failed(said(&check));
+            if check.code() == Some(2) && !check.stderr().is_empty() {
+                return failed(check.stderr());
             }
-            if code(&backwards) == 0 {
+            if backwards.is_fine() {
                 return Ok(Outcome::unchanged("Patch was already applied"));
             }
             let hint = if self.saved {
@@ -217,18 +206,18 @@ impl Work<'_> {
             };
             return failed(format!(
                 "Patch would not apply cleanly, no changes made. Results of dry-run are below.{hint}\n\n{}",
-                shown(&check)
+                shown(&check.0)
             ));
         }
         if test {
-            return Ok(Outcome::would(check, "The patch would be applied"));
+            return Ok(Outcome::would(check.0, "The patch would be applied"));
         }
         let told = self.patch(self.file, &self.strip(), false)?;
-        Ok(if code(&told) == 0 {
-            Outcome::changed(told, "Patch successfully applied")
+        Ok(if told.is_fine() {
+            Outcome::changed(told.0, "Patch successfully applied")
         } else {
             Outcome {
-                changes: told,
+                changes: told.0,
                 ..Outcome::failed("Failed to apply patch")
             }
         })
