@@ -114,38 +114,43 @@ impl<'a> Nft<'a> {
         Ok(None)
     }
 
-    pub(super) fn check(&self) -> Result<Told> {
+    /// The chain with its handles where it shows the rule, else why it does not.
+    fn listed(&self) -> Result<std::result::Result<String, Told>> {
         if let Some(told) = self.lacks(true)? {
-            return Ok(told);
+            return Ok(Err(told));
         }
-        let said = self.run(&[
+        let list = [
             "--handle",
             "list",
             "chain",
             self.own,
             &self.table,
             &self.chain,
-        ])?;
-        let is = nftables::shows(&said, &self.rule);
-        let word = if is { "exists" } else { "does not exist" };
-        Ok((is, format!("Rule {} {} {word}", self.rule, self.place())))
+        ];
+        let said = self.run(&list)?;
+        Ok(if nftables::shows(&said, &self.rule) {
+            Ok(said)
+        } else {
+            Err((false, self.rule_that("does not exist")))
+        })
+    }
+
+    fn rule_that(&self, is: &str) -> String {
+        format!("Rule {} {} {is}", self.rule, self.place())
+    }
+
+    pub(super) fn check(&self) -> Result<Told> {
+        Ok(match self.listed()? {
+            Ok(_) => (true, self.rule_that("exists")),
+            Err(told) => told,
+        })
     }
 
     pub(super) fn handle(&self) -> Result<std::result::Result<String, Told>> {
-        let told = self.check()?;
-        if !told.0 {
-            return Ok(Err(told));
-        }
-        let said = self.run(&[
-            "--handle",
-            "list",
-            "chain",
-            self.own,
-            &self.table,
-            &self.chain,
-        ])?;
         let missing = || (false, format!("Could not find rule {}", self.rule));
-        Ok(nftables::handle(&said, &self.rule).ok_or_else(missing))
+        Ok(self
+            .listed()?
+            .and_then(|said| nftables::handle(&said, &self.rule).ok_or_else(missing)))
     }
 
     pub(super) fn data(&self, words: &[&str]) -> Result<Vec<Value>> {
