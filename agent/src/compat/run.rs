@@ -15,7 +15,6 @@ use crate::config::Settings;
 use crate::context::worker::{Kind, Rendering, Spec, StateCall, Worker};
 use crate::context::{Context, Error, Result, Signature, python};
 use crate::host::fs;
-use crate::states::limits;
 
 /// Processes of one run side by side: states with `parallel` must not wait for each other.
 const MOST: usize = 4;
@@ -213,7 +212,7 @@ impl Worker for Run {
     }
 
     fn replaces(&self, ctx: &Context, kind: Kind, module: &str) -> bool {
-        if limits::is_elsewhere(ctx, kind, module) {
+        if kind.is_elsewhere(ctx, module) {
             return true;
         }
         let dir = extension_modules(&ctx.settings).join(kind.directory());

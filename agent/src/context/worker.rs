@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use salt_wire::{Map, Value};
 
-use super::{Context, Error, Result, Signature};
+use super::{Context, Error, Result, Signature, python};
 
 /// What kinds of things the worker loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +21,19 @@ impl Kind {
         match self {
             Self::Functions => "modules",
             Self::States => "states",
+        }
+    }
+
+    /// Whether a module is native on other systems only: interfaces are, of Debian and what came of it.
+    pub fn is_elsewhere(self, ctx: &Context, module: &str) -> bool {
+        let own = match self {
+            Self::Functions => module == "ip",
+            Self::States => module == "network",
+        };
+        own && {
+            let grains = ctx.facts.grains();
+            let family = grains.get("os_family").map(python::text);
+            family.is_some_and(|f| f != "Debian")
         }
     }
 }

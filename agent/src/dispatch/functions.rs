@@ -9,7 +9,6 @@ use crate::context::worker::{Kind, Spec};
 use crate::context::{Context, Error, Functions, Result, Signature, arguments};
 use crate::modules::{self, Function};
 use crate::returns::load::Docs;
-use crate::states::limits;
 
 /// All native functions.
 #[derive(Debug, Clone, Copy, Default)]
@@ -126,7 +125,7 @@ fn find(ctx: &Context, fun: &str) -> Result<Found> {
     let module = fun.split_once('.').ok_or_else(missing)?.0;
     let native = known()
         .get(fun)
-        .filter(|_| !limits::is_elsewhere(ctx, Kind::Functions, module));
+        .filter(|_| !Kind::Functions.is_elsewhere(ctx, module));
     let replaced = ctx.worker.replaces(ctx, Kind::Functions, module);
     if let Some(native) = native.filter(|_| !replaced) {
         return Ok(Found::Native(native));

@@ -3,9 +3,6 @@
 
 use salt_wire::{Map, Value};
 
-use crate::context::worker::Kind;
-use crate::context::{Context, python};
-
 /// Each function with those arguments.
 const LIMITS: &[(&str, &[&str])] = &[
     (
@@ -81,19 +78,6 @@ pub fn asked(function: &str, given: &Map) -> Vec<&'static str> {
         Some(other) => other.is_truthy(),
     };
     of(function).iter().copied().filter(|a| wanted(a)).collect()
-}
-
-/// Whether a module is native on other systems only: interfaces are, of Debian and what came of it.
-pub fn is_elsewhere(ctx: &Context, kind: Kind, module: &str) -> bool {
-    let own = match kind {
-        Kind::States => module == "network",
-        Kind::Functions => module == "ip",
-    };
-    own && {
-        let grains = ctx.facts.grains();
-        let family = grains.get("os_family").map(python::text);
-        family.is_some_and(|f| f != "Debian")
-    }
 }
 
 /// What there is to say about them.
