@@ -140,6 +140,14 @@ pub fn netmask(prefix: u8) -> Ipv4Addr {
     Ipv4Addr::from(bits.unwrap_or(0))
 }
 
+/// The bits of an IPv4 network, by its mask: ones and then zeros, or the other way round. Nothing for other mixtures.
+pub fn prefix(mask: Ipv4Addr) -> Option<u32> {
+    let bits = mask.to_bits();
+    let whole = |bits: &u32| bits.leading_ones() + bits.trailing_zeros() >= 32;
+    let bits = [bits, !bits].into_iter().find(whole)?;
+    Some(bits.leading_ones())
+}
+
 /// Hardware bytes as `ip` prints them.
 pub fn hardware(kind: u16, bytes: &[u8]) -> String {
     // Tunnels have addresses of the family that they run over.
@@ -314,6 +322,11 @@ mod tests {
         assert_eq!(netmask(0).to_string(), "0.0.0.0");
         assert_eq!(netmask(20).to_string(), "255.255.240.0");
         assert_eq!(netmask(32).to_string(), "255.255.255.255");
+        for bits in 0..=32 {
+            assert_eq!(prefix(netmask(bits)), Some(bits.into()));
+        }
+        assert_eq!(prefix(Ipv4Addr::new(0, 0, 255, 255)), Some(16));
+        assert_eq!(prefix(Ipv4Addr::new(255, 0, 255, 0)), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use salt_wire::{Map, Value, map};
 
 use super::env::which;
 use super::fs::write_atomic;
+use super::net;
 use crate::python;
 
 const DIR: &str = "/etc/netplan";
@@ -97,13 +98,7 @@ fn with_bits(address: &str, mask: &str) -> Result<String, String> {
     let most = if ip.is_ipv4() { 32 } else { 128 };
     let bits = match (mask.parse::<u32>(), mask.parse::<Ipv4Addr>()) {
         (Ok(bits), _) if bits <= most => bits,
-        (_, Ok(mask)) if ip.is_ipv4() => {
-            let own = mask.to_bits();
-            // Ones and then zeros, or the other way round.
-            let whole = |bits: &u32| bits.leading_ones() + bits.trailing_zeros() >= 32;
-            let bits = [own, !own].into_iter().find(whole);
-            bits.ok_or_else(wrong)?.leading_ones()
-        }
+        (_, Ok(mask)) if ip.is_ipv4() => net::prefix(mask).ok_or_else(wrong)?,
         _ => return Err(wrong()),
     };
     Ok(format!("{ip}/{bits}"))

@@ -22,7 +22,7 @@ pub use bond::bond;
 pub use options::{is_no, is_yes};
 pub use read::{Resolver, interfaces};
 pub use render::{bond_file, eth, modules, ppp, route, source};
-pub use settings::{KINDS, of_settings};
+pub use settings::of_settings;
 
 /// The main file.
 pub const FILE: &str = "/etc/network/interfaces";

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use salt_wire::Value;
 
 use super::Fault;
+use crate::host::net;
 use crate::python;
 
 /// The words for yes, as they are listed in complaints.
@@ -97,14 +98,11 @@ const IPV4: &[(&str, Check)] = &[
         Check::Words(&["bootp", "dhcp", "static", "manual", "loopback", "ppp"]),
     ),
     ("address", Check::Quad),
-    ("addresses", Check::Anything),
     ("netmask", Check::Mask4),
     ("broadcast", Check::Quad),
     ("metric", Check::Int),
     ("gateway", Check::Quad),
     ("pointopoint", Check::Quad),
-    ("hwaddress", Check::Mac),
-    ("mtu", Check::Int),
     ("scope", Check::Words(&["global", "link", "host"])),
     ("hostname", Check::Anything),
     ("leasehours", Check::Int),
@@ -114,22 +112,11 @@ const IPV4: &[(&str, Check)] = &[
     ("bootfile", Check::Anything),
     ("server", Check::Quad),
     ("hwaddr", Check::Mac),
-    ("mode", MODES),
-    ("endpoint", Check::Quad),
     ("dstaddr", Check::Quad),
-    ("local", Check::Quad),
-    ("ttl", Check::Int),
-    ("slaves", Check::Anything),
     ("provider", Check::Anything),
     ("unit", Check::Int),
     ("options", Check::Anything),
-    ("dns-nameservers", Check::List),
-    ("dns-search", Check::List),
-    ("vlan-raw-device", Check::Anything),
     ("network", Check::Anything),
-    ("test", Check::Anything),
-    ("enable_ipv4", Check::Anything),
-    ("enable_ipv6", Check::Anything),
 ];
 
 const IPV6: &[(&str, Check)] = &[
@@ -140,12 +127,9 @@ const IPV6: &[(&str, Check)] = &[
         ]),
     ),
     ("address", Check::Six),
-    ("addresses", Check::Anything),
     ("netmask", Check::Mask6),
     ("broadcast", Check::Six),
     ("gateway", Check::Six),
-    ("hwaddress", Check::Mac),
-    ("mtu", Check::Int),
     ("scope", Check::Words(&["global", "site", "link", "host"])),
     ("privext", Check::Upto(2)),
     ("dhcp", Check::Upto(1)),
@@ -155,6 +139,13 @@ const IPV6: &[(&str, Check)] = &[
     ("preferred-lifetime", Check::Int),
     ("dad-attempts", Check::Int),
     ("dad-interval", Check::Float),
+];
+
+/// Options of both families.
+const BOTH: &[(&str, Check)] = &[
+    ("addresses", Check::Anything),
+    ("hwaddress", Check::Mac),
+    ("mtu", Check::Int),
     ("slaves", Check::Anything),
     ("mode", MODES),
     ("endpoint", Check::Quad),
@@ -166,9 +157,6 @@ const IPV6: &[(&str, Check)] = &[
     ("test", Check::Anything),
     ("enable_ipv4", Check::Anything),
     ("enable_ipv6", Check::Anything),
-];
-
-const WIRELESS: &[(&str, Check)] = &[
     ("wireless-essid", Check::Anything),
     ("wireless-mode", Check::Anything),
     ("wpa-ap-scan", Check::Upto(2)),
@@ -187,7 +175,7 @@ const MODES: Check = Check::Words(&["gre", "GRE", "ipip", "IPIP", "802.3ad"]);
 
 /// Whether a line of the file may begin with this word.
 pub(super) fn is_known(name: &str) -> bool {
-    [IPV4, IPV6, WIRELESS]
+    [IPV4, IPV6, BOTH]
         .iter()
         .any(|table| table.iter().any(|(known, _)| *known == name))
 }
@@ -195,8 +183,8 @@ pub(super) fn is_known(name: &str) -> bool {
 /// Whether an option may have a value, and the value as it is kept.
 pub(super) fn checked(name: &str, value: &Value, family: &str) -> Result<(bool, Value), Fault> {
     let tables: &[_] = match family {
-        "inet" => &[IPV4, WIRELESS],
-        "inet6" => &[IPV6, WIRELESS],
+        "inet" => &[IPV4, BOTH],
+        "inet6" => &[IPV6, BOTH],
         _ => &[],
     };
     let mut rows = tables.iter().flat_map(|table| table.iter());
@@ -279,14 +267,7 @@ fn is_address<A: std::str::FromStr>(text: &str, most: u32) -> bool {
 }
 
 fn is_netmask(text: &str) -> bool {
-    let Ok(mask) = text.parse::<Ipv4Addr>() else {
-        return false;
-    };
-    let bits = mask.to_bits();
-    // Ones and then zeros, or the other way round.
-    [bits, !bits]
-        .iter()
-        .any(|b| b.leading_ones() + b.trailing_zeros() >= 32)
+    text.parse().is_ok_and(|mask| net::prefix(mask).is_some())
 }
 
 fn is_mac(text: &str) -> bool {

@@ -171,10 +171,8 @@ fn whole(mut adapters: Map) -> Map {
 }
 
 /// The file of the resolver, as far as it is about names.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Resolver {
-    /// There is such a file.
-    pub is_there: bool,
     /// The domain.
     pub domain: String,
     /// Where names without one are looked for: a list, or an empty text.
@@ -186,12 +184,11 @@ impl Resolver {
     pub fn read(path: &Path) -> Self {
         let Ok(bytes) = fs::read(path) else {
             return Self {
+                domain: String::new(),
                 search: "".into(),
-                ..Self::default()
             };
         };
         let mut found = Self {
-            is_there: true,
             domain: String::new(),
             search: Value::List(Vec::new()),
         };

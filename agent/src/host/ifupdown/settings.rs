@@ -8,7 +8,7 @@ use super::{Fault, unexpected};
 use crate::python;
 
 /// The types of interfaces.
-pub const KINDS: [&str; 11] = [
+const KINDS: [&str; 11] = [
     "eth", "bond", "alias", "clone", "ipsec", "dialup", "bridge", "slave", "vlan", "pppoe",
     "source",
 ];
