@@ -178,6 +178,12 @@ impl Requirement {
     }
 }
 
+/// A package's name as indexes write it.
+pub fn normal(name: &str) -> String {
+    let parts = name.split(['-', '_', '.']).filter(|p| !p.is_empty());
+    parts.collect::<Vec<_>>().join("-").to_lowercase()
+}
+
 /// Whether a version is what is demanded. Versions before a release only fit where a demand names one.
 pub fn fits(version: &str, demands: &[(String, String)]) -> bool {
     let Some(version) = Version::parse(version) else {

@@ -4,7 +4,7 @@ use salt_wire::{Map, Value, map};
 
 use super::{Outcome, Run, State};
 use crate::context::{Args, Context, Error, Ran, python};
-use crate::host::pep440::{Requirement, Version, fits};
+use crate::host::pep440::{Requirement, Version, fits, normal};
 use crate::host::perms::uid_of;
 
 /// The rows of `pip`.
@@ -44,12 +44,6 @@ const UNCHANGED: [&str; 7] = [
     "Cleaning up...",
     "Looking in indexes",
 ];
-
-/// A name as indexes write it.
-fn normal(name: &str) -> String {
-    let parts = name.split(['-', '_', '.']).filter(|p| !p.is_empty());
-    parts.collect::<Vec<_>>().join("-").to_lowercase()
-}
 
 /// Whether a name is a repository's address.
 fn is_repository(name: &str) -> bool {

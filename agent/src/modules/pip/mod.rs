@@ -11,7 +11,7 @@ use salt_wire::{Map, Value, map};
 
 use crate::context::{Args, Context, Error, Ran, Result, python};
 use crate::host::env::{is_executable, which};
-use crate::host::pep440::Version;
+use crate::host::pep440::{Version, normal};
 use crate::modules::{Function, clean, row};
 
 /// The rows of `pip`.
@@ -109,12 +109,6 @@ pub const FUNCTIONS: &[Function] = &[
         "salt '*' pip.version"
     ),
 ];
-
-/// A name as indexes write it.
-pub(crate) fn normal(name: &str) -> String {
-    let parts = name.split(['-', '_', '.']).filter(|p| !p.is_empty());
-    parts.collect::<Vec<_>>().join("-").to_lowercase()
-}
 
 /// The words that start pip: of an environment, of a program, or of the system.
 fn program(args: &Args) -> Result<Vec<String>> {
