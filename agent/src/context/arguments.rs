@@ -50,6 +50,11 @@ pub fn split(
     Ok((positional, keywords))
 }
 
+/// An argument that a function cannot do without; the error is Python's.
+pub fn needed<'a>(kwargs: &'a Map, key: &str) -> Result<&'a Value, Error> {
+    kwargs.get(key).ok_or_else(|| Error::key(key))
+}
+
 /// Keyword arguments without what the publication or the state engine added (`clean_kwargs`).
 pub fn clean(kwargs: &Map) -> Map {
     kwargs

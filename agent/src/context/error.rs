@@ -1,5 +1,9 @@
 //! How a function fails. Each kind is one of Salt's exceptions; `returns/` words it for the master.
 
+use salt_wire::Value;
+
+use super::python;
+
 /// A failed function.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -42,6 +46,14 @@ impl Error {
     /// A failed operation.
     pub fn execution(text: impl Into<String>) -> Self {
         Self::Execution(text.into())
+    }
+
+    /// What Python says of a key that is not there.
+    pub fn key(key: impl Into<Value>) -> Self {
+        Self::Exception {
+            kind: "KeyError",
+            message: python::repr(&key.into()),
+        }
     }
 
     /// A misuse.

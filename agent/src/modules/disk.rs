@@ -313,10 +313,9 @@ fn dumped(ctx: &Context, device: &str, wanted: &[String]) -> Result {
     }
     let mut some = Map::new();
     for key in wanted {
-        let value = all.get(key.as_str()).ok_or_else(|| Error::Exception {
-            kind: "KeyError",
-            message: format!("'{key}'"),
-        })?;
+        let value = all
+            .get(key.as_str())
+            .ok_or_else(|| Error::key(key.as_str()))?;
         some.insert(key.as_str().into(), value.clone());
     }
     Ok(some.into())

@@ -219,10 +219,7 @@ fn obfuscate(ctx: &Context, args: &Args) -> Result {
 }
 
 fn missing(key: &str) -> Error {
-    Error::Exception {
-        kind: "KeyError",
-        message: python::repr(&format!("Pillar key not found: {key}").into()),
-    }
+    Error::key(format!("Pillar key not found: {key}"))
 }
 
 fn get(ctx: &Context, args: &Args) -> Result {

@@ -295,10 +295,7 @@ fn list_present(ctx: &Context, run: &Run<'_>) -> Done {
         return Lists::missing(run);
     };
     if !lists.default && lists.entries(&lists.name).is_none() {
-        return Err(Error::Exception {
-            kind: "KeyError",
-            message: format!("'{}'", lists.acl_type),
-        });
+        return Err(Error::key(lists.acl_type.as_str()));
     }
     if !lists.has_type() {
         return Ok(Outcome::failed(NO_TYPE));

@@ -37,12 +37,7 @@ fn set(ctx: &Context, run: &Run<'_>) -> Done {
     let mut out = Outcome::unchanged("");
     for (question, answer) in data {
         let question = python::text(question);
-        let part = |key: &'static str| {
-            answer.get(key).ok_or(Error::Exception {
-                kind: "KeyError",
-                message: format!("'{key}'"),
-            })
-        };
+        let part = |key: &str| answer.get(key).ok_or_else(|| Error::key(key));
         let kind = python::text(part("type")?);
         let value = part("value")?;
         let value = match kind.as_str() {

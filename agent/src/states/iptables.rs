@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use salt_wire::{Map, Value, map};
 
 use super::{Outcome, Run, State};
-use crate::context::arguments::clean;
+use crate::context::arguments::{clean, needed};
 use crate::context::{Context, Error, python};
 use crate::host::iptables::{self, Iptables};
 
@@ -92,18 +92,6 @@ impl<'a> Filter<'a> {
         })
     }
 
-    /// An argument that the state cannot do without; the error is Python's.
-    fn needed(&self, key: &str) -> Result<&'a Value, Error> {
-        self.run
-            .args
-            .extra
-            .get(key)
-            .ok_or_else(|| Error::Exception {
-                kind: "KeyError",
-                message: format!("'{key}'"),
-            })
-    }
-
     fn change(&self, words: &[&str], rule: &str) -> Result<String, Error> {
         self.program.change(&self.table, words, rule).map_err(told)
     }
@@ -163,7 +151,7 @@ impl<'a> Rule<'a> {
         let mut given = clean(&run.args.extra);
         let place = given.shift_remove("position");
         let built = iptables::rule(&given);
-        let chain = python::text(filter.needed("chain")?);
+        let chain = python::text(needed(&run.args.extra, "chain")?);
         let place = place.map(|p| python::text(&p)).unwrap_or_default();
         let program = &filter.program;
         // What is no rule is shown, and tried, as what is wrong with it.
@@ -227,7 +215,9 @@ impl<'a> Rule<'a> {
         let place = match self.letter {
             "A" => None,
             _ => {
-                let given = filter.needed("position")?.as_int().unwrap_or_default();
+                let given = needed(&filter.run.args.extra, "position")?
+                    .as_int()
+                    .unwrap_or_default();
                 Some(position(
                     &filter.program,
                     &filter.table,
@@ -350,8 +340,8 @@ fn chain_absent(ctx: &Context, run: &Run<'_>) -> Done {
 fn set_policy(ctx: &Context, run: &Run<'_>) -> Done {
     let filter = Filter::of(ctx, run)?;
     let (name, table, family) = (&filter.name, &filter.table, &filter.family);
-    let chain = python::text(filter.needed("chain")?);
-    let policy = python::text(filter.needed("policy")?);
+    let chain = python::text(needed(&run.args.extra, "chain")?);
+    let policy = python::text(needed(&run.args.extra, "policy")?);
     let tables = iptables::parse(&filter.program.dump(None).map_err(told)?);
     let now = tables.get(table.as_str()).and_then(|t| t.get(&chain));
     let now = now.and_then(|c| c.get("policy")).and_then(Value::as_str);

@@ -3,7 +3,7 @@
 use salt_wire::{Map, Value, map};
 
 use super::{Outcome, Run, State};
-use crate::context::arguments::clean;
+use crate::context::arguments::{clean, needed};
 use crate::context::{Context, Error, python};
 
 /// The rows of `nftables`.
@@ -82,14 +82,6 @@ fn ask(ctx: &Context, function: &str, kwargs: &Map) -> Result<(bool, String), Er
     Ok((result, comment.unwrap_or_default()))
 }
 
-/// An argument that the state cannot do without; the error is Python's.
-fn needed(kwargs: &Map, key: &str) -> Result<Value, Error> {
-    kwargs.get(key).cloned().ok_or_else(|| Error::Exception {
-        kind: "KeyError",
-        message: format!("'{key}'"),
-    })
-}
-
 /// Name and family.
 fn head(run: &Run<'_>) -> Result<(String, String), Error> {
     Ok((run.args.text("name")?, run.args.text("family")?))
@@ -137,7 +129,7 @@ impl<'a> Rule<'a> {
 
     fn ask(&self, function: &str, more: &[(&str, Value)]) -> Result<(bool, String), Error> {
         let mut kwargs = map! {
-            "table" => needed(&self.kwargs, "table")?, "chain" => needed(&self.kwargs, "chain")?,
+            "table" => needed(&self.kwargs, "table")?.clone(), "chain" => needed(&self.kwargs, "chain")?.clone(),
             "family" => self.family.as_str(),
         };
         kwargs.extend(more.iter().map(|(k, v)| ((*k).into(), v.clone())));
@@ -179,7 +171,7 @@ impl<'a> Rule<'a> {
         let (is, told) = if self.verb == "add" {
             self.ask("nftables.append", &[self.rule()])?
         } else {
-            let position = needed(&self.kwargs, "position")?;
+            let position = needed(&self.kwargs, "position")?.clone();
             self.ask("nftables.insert", &[self.rule(), ("position", position)])?
         };
         if !is {
@@ -336,12 +328,11 @@ fn flush(ctx: &Context, run: &Run<'_>) -> Done {
 fn set_policy(ctx: &Context, run: &Run<'_>) -> Done {
     let ((name, family), table) = (head(run)?, run.args.text("table")?);
     let kwargs = clean(&run.args.extra);
-    let chain = needed(&kwargs, "chain")?;
-    let mut own = chain_of(run, &python::text(&chain));
+    let chain = python::text(needed(&kwargs, "chain")?);
+    let mut own = chain_of(run, &chain);
     let now = ctx.functions.call(ctx, "nftables.get_policy", &[], &own)?;
     let now = now.as_str().unwrap_or_default().to_lowercase();
-    let policy = python::text(&needed(&kwargs, "policy")?);
-    let chain = python::text(&chain);
+    let policy = python::text(needed(&kwargs, "policy")?);
     let shown = |is: &str| {
         format!(
             "nftables default policy for chain {chain} on table {table} for {family} {is} to {policy}"

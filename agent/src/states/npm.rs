@@ -118,10 +118,7 @@ fn installed(ctx: &Context, run: &Run<'_>) -> Done {
         }
         let now = all.get(package).and_then(|about| about.get("version"));
         let Some(now) = now.map(python::text) else {
-            return Err(Error::Exception {
-                kind: "KeyError",
-                message: format!("'{package}'"),
-            });
+            return Err(Error::key(package));
         };
         if version.is_none_or(|version| version == now) {
             satisfied.push(format!("{package}@{now}"));

@@ -105,10 +105,7 @@ pub(super) fn script_retcode(ctx: &Context, args: &Args) -> Result {
     let done = script(ctx, args)?;
     done.get("retcode")
         .cloned()
-        .ok_or_else(|| Error::Exception {
-            kind: "KeyError",
-            message: "'retcode'".to_owned(),
-        })
+        .ok_or_else(|| Error::key("retcode"))
 }
 
 pub(super) fn exec_code(ctx: &Context, args: &Args) -> Result {

@@ -207,15 +207,11 @@ fn build_interface(ctx: &Context, args: &Args) -> Result {
     let file = settings.get("filename").map(python::text);
     let text = ifupdown::put(&name, data, file.as_deref())?;
     if kind == "pppoe" {
-        let missing = |key: &str| Error::Exception {
-            kind: "KeyError",
-            message: format!("'{key}'"),
-        };
         let peer = peer
             .as_ref()
             .and_then(Value::as_map)
-            .ok_or_else(|| missing("inet"))?;
-        let provider = peer.get("provider").ok_or_else(|| missing("provider"))?;
+            .ok_or_else(|| Error::key("inet"))?;
+        let provider = peer.get("provider").ok_or_else(|| Error::key("provider"))?;
         let dir = ifupdown::PPP_DIR;
         if !Path::new(dir).exists() {
             return Err(Fault::attribute(format!(

@@ -198,10 +198,7 @@ const SAVED: &str = "/etc/nftables";
 
 fn build_rule(_: &Context, args: &Args) -> Result {
     let family = args.text("family")?;
-    let own = nftables::family(&family).ok_or_else(|| Error::Exception {
-        kind: "KeyError",
-        message: format!("'{family}'"),
-    })?;
+    let own = nftables::family(&family).ok_or_else(|| Error::key(family.as_str()))?;
     let rule = nftables::rule(&clean(&args.extra), own).map_err(|message| Error::Exception {
         kind: "ValueError",
         message,

@@ -36,10 +36,7 @@ impl<'a> Nft<'a> {
         let family = args
             .opt_text("family")?
             .unwrap_or_else(|| "ipv4".to_owned());
-        let own = nftables::family(&family).ok_or_else(|| Error::Exception {
-            kind: "KeyError",
-            message: format!("'{family}'"),
-        })?;
+        let own = nftables::family(&family).ok_or_else(|| Error::key(family.as_str()))?;
         Ok(Self {
             ctx,
             table: text("table")?,

@@ -25,10 +25,7 @@ pub(super) fn built(name: &str, kwargs: &Map) -> Result<std::result::Result<Map,
         return wrong("Job name is required.");
     }
     let Some(function) = kwargs.get("function") else {
-        return Err(Error::Exception {
-            kind: "KeyError",
-            message: "'function'".into(),
-        });
+        return Err(Error::key("function"));
     };
     match conflict(kwargs) {
         Some("interval") => {
@@ -168,10 +165,7 @@ pub(super) fn delete(ctx: &Context, args: &Args) -> Result {
     if flag(&kwargs, "offline") {
         let mut current = jobs(ctx, &"opts".into(), true, true)?;
         if current.shift_remove(name.as_str()).is_none() {
-            return Err(Error::Exception {
-                kind: "KeyError",
-                message: python::repr(&name.into()),
-            });
+            return Err(Error::key(name));
         }
         write(ctx, &current)?;
         return Ok(done().into());

@@ -193,10 +193,9 @@ pub(super) fn check_request(ctx: &Context, args: &Args) -> Result {
     if !name.is_truthy() {
         return Ok(all.into());
     }
-    all.get(name).cloned().ok_or_else(|| Error::Exception {
-        kind: "KeyError",
-        message: python::repr(name),
-    })
+    all.get(name)
+        .cloned()
+        .ok_or_else(|| Error::key(name.clone()))
 }
 
 pub(super) fn clear_request(ctx: &Context, args: &Args) -> Result {

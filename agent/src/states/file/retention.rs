@@ -91,12 +91,7 @@ pub(super) fn retention_schedule(ctx: &Context, run: &Run<'_>) -> Done {
             "first_of_day" => newest(&by_day, 3, count),
             "first_of_hour" => newest(&by_day, 4, count),
             "most_recent" => newest(&by_day, 5, count),
-            _ => {
-                return Err(Error::Exception {
-                    kind: "KeyError",
-                    message: format!("'{rule}'"),
-                });
-            }
+            _ => return Err(Error::key(rule.as_str())),
         });
     }
     let gone: Vec<String> = dated
