@@ -52,6 +52,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// Calls another function by its name.
+    pub fn call(&self, function: &str, args: &[Value], kwargs: &Map) -> Result {
+        self.functions.call(self, function, args, kwargs)
+    }
+
     /// Programs of the system, ended with this job.
     pub fn programs(&self) -> Programs<'_> {
         Programs::new(&self.host, &self.job.cancel)

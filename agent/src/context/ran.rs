@@ -9,7 +9,7 @@ impl Context {
     /// Calls a function of `cmd` with a program and its words.
     pub fn cmd(&self, function: &str, argv: impl Into<Value>, mut kwargs: Map) -> Result {
         kwargs.insert("python_shell".into(), false.into());
-        self.functions.call(self, function, &[argv.into()], &kwargs)
+        self.call(function, &[argv.into()], &kwargs)
     }
 
     /// Runs a program as `cmd.run_all` does.

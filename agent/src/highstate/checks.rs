@@ -191,9 +191,7 @@ impl Runner<'_> {
             slots::fill_value(&ctx, arg)?;
         }
         slots::fill_map(&ctx, &mut kwargs)?;
-        let mut result = ctx
-            .functions
-            .call(&ctx, &python::text(&fun), &args, &kwargs)?;
+        let mut result = ctx.call(&python::text(&fun), &args, &kwargs)?;
         if let Some(path) = wanted.filter(Value::is_truthy) {
             for key in python::text(&path).split(':') {
                 result = result.get(key).cloned().unwrap_or_default();

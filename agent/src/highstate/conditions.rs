@@ -12,9 +12,7 @@ impl Runner<'_> {
         let conditions = self.conditions.get_or_init(|| {
             let ctx = self.quiet();
             let name = [Value::from("global_state_conditions")];
-            let option = ctx
-                .functions
-                .call(&ctx, "config.option", &name, &Map::new());
+            let option = ctx.call("config.option", &name, &Map::new());
             match option {
                 Ok(Value::Map(conditions)) => conditions,
                 _ => Map::new(),

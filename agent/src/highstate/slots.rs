@@ -64,7 +64,7 @@ fn eval(ctx: &Context, slot: &str) -> Result {
         warn!(slot, "Malformed slot.");
         return Ok(slot.into());
     };
-    let mut answer = ctx.functions.call(ctx, &fun, &args, &kwargs)?;
+    let mut answer = ctx.call(&fun, &args, &kwargs)?;
     // Behind the call: `.a.b` picks from the answer, `~ text` is put after it.
     let (text, appended) = match call.split_once('~') {
         Some((text, appended)) => (text, Some(appended.trim())),

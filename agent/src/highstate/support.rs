@@ -76,10 +76,7 @@ mod tests {
             "a" => one(&file, map! { "contents" => "x" }),
             "b" => one("/none/b", map! { "attrs" => "i" }),
         };
-        let told = ctx
-            .functions
-            .call(&ctx, "state.high", &[high.into()], &Map::new())
-            .unwrap();
+        let told = ctx.call("state.high", &[high.into()], &Map::new()).unwrap();
         let told = crate::python::text(&told);
         assert!(
             told.contains("The argument 'attrs' of file.managed is not supported by this agent, needed by ID 'b' in SLS 's'"),

@@ -119,7 +119,7 @@ mod tests {
     fn pieces_become_a_file() {
         let dir = tempfile::tempdir().unwrap();
         let ctx = testing::context(dir.path(), Map::new());
-        let call = |fun: &str, kwargs: Map| ctx.functions.call(&ctx, fun, &[], &kwargs).unwrap();
+        let call = |fun: &str, kwargs: Map| ctx.call(fun, &[], &kwargs).unwrap();
         let file = dir.path().join("new/file");
         let path = file.display().to_string();
         let piece = |data: &str, append: bool| map! { "dest" => path.as_str(), "chunk" => STANDARD.encode(data), "append" => append, "compressed" => false, "mode" => 0o640 };

@@ -200,7 +200,7 @@ mod tests {
     fn ask(fun: &str, args: salt_wire::Map) -> Value {
         let dir = tempfile::tempdir().unwrap();
         let ctx: Context = testing::context(dir.path(), salt_wire::Map::new());
-        ctx.functions.call(&ctx, fun, &[], &args).unwrap()
+        ctx.call(fun, &[], &args).unwrap()
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn set(ctx: &Context, args: &Args) -> Result {
         kwargs.insert("pattern".into(), format!("^{name}.*").into());
         kwargs.insert("repl".into(), line.into());
         kwargs.insert("prepend_if_not_found".into(), true.into());
-        return ctx.functions.call(ctx, "file.replace", &[], &kwargs);
+        return ctx.call("file.replace", &[], &kwargs);
     }
     let mut stanza = match now {
         Some(Value::Map(stanza)) => stanza.clone(),
@@ -118,5 +118,5 @@ fn set(ctx: &Context, args: &Args) -> Result {
     kwargs.insert("flags".into(), 24.into());
     kwargs.insert("repl".into(), logrotate::stanza(&name, &stanza).into());
     kwargs.insert("append_if_not_found".into(), true.into());
-    ctx.functions.call(ctx, "file.replace", &[], &kwargs)
+    ctx.call("file.replace", &[], &kwargs)
 }

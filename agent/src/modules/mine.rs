@@ -98,12 +98,7 @@ fn run(ctx: &Context, definition: &Definition) -> Option<Value> {
         );
         return None;
     }
-    match ctx.functions.call(
-        ctx,
-        &definition.function,
-        &definition.args,
-        &definition.kwargs,
-    ) {
+    match ctx.call(&definition.function, &definition.args, &definition.kwargs) {
         Ok(result) => Some(with_acl(result, &definition.acl)),
         Err(error) => {
             tracing::error!(fun = definition.function, %error, "Function for the mine failed to execute.");
@@ -125,12 +120,7 @@ fn send(ctx: &Context, args: &Args) -> Result {
     }
     let mut definition = Definition::from_kwargs(&name, kwargs);
     definition.args = positional;
-    let called = ctx.functions.call(
-        ctx,
-        &definition.function,
-        &definition.args,
-        &definition.kwargs,
-    );
+    let called = ctx.call(&definition.function, &definition.args, &definition.kwargs);
     match called {
         Ok(result) => store(ctx, map! {name => with_acl(result, &definition.acl)}, false),
         Err(error) => {

@@ -573,7 +573,7 @@ mod tests {
     fn a_process_is_found_by_its_name() {
         let dir = tempfile::tempdir().unwrap();
         let ctx = testing::context(dir.path(), Map::new());
-        let call = |fun: &str, kwargs: Map| ctx.functions.call(&ctx, fun, &[], &kwargs);
+        let call = |fun: &str, kwargs: Map| ctx.call(fun, &[], &kwargs);
         let own = i64::from(std::process::id());
         let info = map! { "pid" => own, "attrs" => vec![Value::from("name"), "pid".into()] };
         let told = call("ps.proc_info", info).unwrap();

@@ -193,9 +193,7 @@ mod tests {
         let hash = |password: salt_wire::Value| {
             let given =
                 map! { "password" => password, "crypt_salt" => "salt", "algorithm" => "sha256" };
-            ctx.functions
-                .call(&ctx, "shadow.gen_password", &[], &given)
-                .unwrap()
+            ctx.call("shadow.gen_password", &[], &given).unwrap()
         };
         assert_eq!(hash("".into()), hash("".into()));
         let none = || hash(salt_wire::Value::Null);

@@ -107,10 +107,7 @@ impl Object for Function {
     }
 
     fn call(&self, args: &[Value], kwargs: &Map) -> Result<Value, CallError> {
-        self.ctx
-            .functions
-            .call(&self.ctx, &self.name, args, kwargs)
-            .map_err(failure)
+        self.ctx.call(&self.name, args, kwargs).map_err(failure)
     }
 
     fn changes_first(&self, args: &[Value], kwargs: &Map) -> bool {

@@ -60,9 +60,7 @@ impl Lists {
             return Ok(None);
         }
         let kwargs = map! { "recursive" => recurse };
-        let all = ctx
-            .functions
-            .call(ctx, "acl.getfacl", &[name.as_str().into()], &kwargs)?;
+        let all = ctx.call("acl.getfacl", &[name.as_str().into()], &kwargs)?;
         let default = acl_type.starts_with("d:") || acl_type.starts_with("default:");
         let own = match acl_type.split_once(':') {
             Some((_, own)) if default => own.to_owned(),
@@ -133,10 +131,7 @@ impl Lists {
     ) -> Result<Option<String>, Error> {
         let kwargs = map! { "recursive" => run.args.get("recurse").clone(), "raise_err" => true };
         let file = Value::from(self.name.as_str());
-        let call = |function: &str, words: &[Value]| match ctx
-            .functions
-            .call(ctx, function, words, &kwargs)
-        {
+        let call = |function: &str, words: &[Value]| match ctx.call(function, words, &kwargs) {
             Ok(_) => Ok(None),
             Err(Error::Execution(text)) => Ok(Some(text)),
             Err(other) => Err(other),
@@ -274,7 +269,7 @@ fn remove(ctx: &Context, run: &Run<'_>, lists: &Lists, names: &[String]) -> Done
             name.as_str().into(),
             lists.name.as_str().into(),
         ];
-        ctx.functions.call(ctx, "acl.delfacl", &words, &kwargs)?;
+        ctx.call("acl.delfacl", &words, &kwargs)?;
     }
     Ok(Outcome::unchanged(COMMENT))
 }

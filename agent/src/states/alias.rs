@@ -24,8 +24,7 @@ pub const STATES: &[State] = &[
 /// Asks or tells the file of aliases.
 fn ask(ctx: &Context, run: &Run<'_>, function: &str, keys: &[&str]) -> Result<Value, Error> {
     let given = keys.iter().map(|key| run.args.get(key).clone());
-    ctx.functions
-        .call(ctx, function, &given.collect::<Vec<_>>(), &Map::new())
+    ctx.call(function, &given.collect::<Vec<_>>(), &Map::new())
 }
 
 fn present(ctx: &Context, run: &Run<'_>) -> Result<Outcome, Error> {

@@ -52,7 +52,7 @@ fn formatted(ctx: &Context, run: &Run<'_>) -> Done {
     let mut kwargs = clean(&run.args.extra);
     kwargs.insert("force".into(), run.args.get("force").clone());
     let words = [name.as_str().into(), kind.as_str().into()];
-    ctx.functions.call(ctx, "disk.format", &words, &kwargs)?;
+    ctx.call("disk.format", &words, &kwargs)?;
     let end = Instant::now() + PATIENCE;
     loop {
         let now = file_system(ctx, &name)?;
@@ -91,7 +91,7 @@ fn switch(option: &str) -> Option<&'static str> {
 fn tuned(ctx: &Context, run: &Run<'_>) -> Done {
     let name = run.args.text("name")?;
     let own = [Value::from(name.as_str())];
-    let ask = |function: &str, kwargs: &Map| ctx.functions.call(ctx, function, &own, kwargs);
+    let ask = |function: &str, kwargs: &Map| ctx.call(function, &own, kwargs);
     if !ask("file.is_blkdev", &Map::new())?.is_truthy() {
         return Ok(Outcome::failed(format!(
             "Changes to {name} cannot be applied. Not a block device."

@@ -48,7 +48,7 @@ fn send(ctx: &Context, run: &Run<'_>) -> Result<Outcome, Error> {
         kwargs.insert(key.into(), args.get(key).clone());
     }
     let name = args.get("name").clone();
-    let sent = ctx.functions.call(ctx, "event.send", &[name], &kwargs)?;
+    let sent = ctx.call("event.send", &[name], &kwargs)?;
     Ok(Outcome {
         result: Some(sent == Value::Bool(true)),
         ..Outcome::changed(changes, "Event fired")

@@ -45,7 +45,7 @@ fn call(ctx: &Context, run: &Run<'_>, function: &str, more: Map) -> Result<Value
             kwargs.insert(theirs.into(), run.args.get(ours).clone());
         }
     }
-    ctx.functions.call(ctx, function, &[], &kwargs)
+    ctx.call(function, &[], &kwargs)
 }
 
 fn name_of(run: &Run<'_>) -> Value {

@@ -60,8 +60,7 @@ fn look(ctx: &Context, name: &str) -> Option<Value> {
 }
 
 fn ask(ctx: &Context, fun: &str, name: &str, value: &Value, kwargs: Map) -> Result<Value, Error> {
-    ctx.functions
-        .call(ctx, fun, &[name.into(), value.clone()], &kwargs)
+    ctx.call(fun, &[name.into(), value.clone()], &kwargs)
 }
 
 /// The state's own answer, of what `grains.set` tells.

@@ -66,7 +66,7 @@ fn asked<'a>(
         None => "http.query",
     };
     let url = run.args.text("name")?;
-    let data = ctx.functions.call(ctx, function, &[url.into()], &kwargs)?;
+    let data = ctx.call(function, &[url.into()], &kwargs)?;
     let part = |key: &str| data.get(key).map(python::text).unwrap_or_default();
     let kind = |name: &str| match of(name) {
         Value::Null => "string".to_owned(),

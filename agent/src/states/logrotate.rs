@@ -68,7 +68,7 @@ fn set(ctx: &Context, run: &Run<'_>) -> Result<Outcome, Error> {
     if inner {
         kwargs.insert("setting".into(), wanted);
     }
-    let set = ctx.functions.call(ctx, "logrotate.set", &[], &kwargs)?;
+    let set = ctx.call("logrotate.set", &[], &kwargs)?;
     Ok(if set.is_truthy() {
         Outcome::changed(changes, format!("Set {lower} value: {shown}"))
     } else {

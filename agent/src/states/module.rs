@@ -70,9 +70,7 @@ struct Spec {
 
 impl Spec {
     fn of(ctx: &Context, fun: &str) -> Result<Self, Error> {
-        let specs = ctx
-            .functions
-            .call(ctx, "sys.argspec", &[fun.into()], &Map::new())?;
+        let specs = ctx.call("sys.argspec", &[fun.into()], &Map::new())?;
         let Some(spec) = specs.get(fun) else {
             // One of Salt's own, which the worker knows.
             let found = ctx.worker.find(ctx, Kind::Functions, fun)?;
@@ -222,10 +220,8 @@ fn several(ctx: &Context, run: &Run<'_>, given: &Map) -> Done {
     for name in names {
         let fun = plain(name);
         let spec = Spec::of(ctx, &fun)?;
-        let called = arguments(&spec, given.get(name).unwrap_or(&Value::Null)).and_then(|call| {
-            ctx.functions
-                .call(ctx, &fun, &call.positional, &call.keywords)
-        });
+        let called = arguments(&spec, given.get(name).unwrap_or(&Value::Null))
+            .and_then(|call| ctx.call(&fun, &call.positional, &call.keywords));
         match called {
             Ok(value) if is_fine(&value) => {
                 let told = match &value {
@@ -276,10 +272,7 @@ fn one(ctx: &Context, run: &Run<'_>, mut given: Map) -> Done {
         Ok(call) => call,
         Err(comment) => return Ok(Outcome::failed(comment)),
     };
-    match ctx
-        .functions
-        .call(ctx, &fun, &call.positional, &call.keywords)
-    {
+    match ctx.call(&fun, &call.positional, &call.keywords) {
         Ok(value) => {
             let mut out = Outcome::changed(Map::new(), format!("Module function {fun} executed"));
             out.result = Some(is_fine(&value));

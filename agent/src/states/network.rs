@@ -44,7 +44,7 @@ fn ask(
     words: &[Value],
     kwargs: &Map,
 ) -> Result<Result<Value, String>, Error> {
-    match ctx.functions.call(ctx, function, words, kwargs) {
+    match ctx.call(function, words, kwargs) {
         Ok(answer) => Ok(Ok(answer)),
         Err(Error::Exception {
             kind: "AttributeError",
@@ -202,8 +202,7 @@ fn managed(ctx: &Context, run: &Run<'_>) -> Done {
         enslave(ctx, &mut out, &name, kwargs.get("slaves"))?;
     }
     if !(enabled.is_truthy() && is_up) {
-        ctx.functions
-            .call(ctx, "saltutil.refresh_grains", &[], &Map::new())?;
+        ctx.call("saltutil.refresh_grains", &[], &Map::new())?;
     }
     Ok(out)
 }
@@ -248,10 +247,7 @@ fn ranged(ctx: &Context, mut out: Outcome, is_new: bool) -> Done {
         "no change, passing it".clone_into(&mut out.comment);
         return Ok(out);
     }
-    match ctx
-        .functions
-        .call(ctx, "service.restart", &["network".into()], &Map::new())
-    {
+    match ctx.call("service.restart", &["network".into()], &Map::new()) {
         Ok(done) => {
             out.result = Some(done.is_truthy());
             "network restarted for change of ranged interfaces".clone_into(&mut out.comment);
@@ -292,7 +288,7 @@ fn bring(
     }
     let switch = |function: &str| {
         let words = [name.into(), kind.into()];
-        ctx.functions.call(ctx, function, &words, &Map::new())
+        ctx.call(function, &words, &Map::new())
     };
     let status = match (enabled, is_up) {
         (true, true) if !out.changes.is_empty() => {

@@ -76,7 +76,7 @@ fn would(comment: String) -> Done {
 
 /// What a function answers: whether it is so, and the words of it.
 fn ask(ctx: &Context, function: &str, kwargs: &Map) -> Result<(bool, String), Error> {
-    let answer = ctx.functions.call(ctx, function, &[], kwargs)?;
+    let answer = ctx.call(function, &[], kwargs)?;
     let result = answer.get("result").is_some_and(Value::is_truthy);
     let comment = answer.get("comment").map(python::text);
     Ok((result, comment.unwrap_or_default()))
@@ -111,7 +111,7 @@ impl<'a> Rule<'a> {
                 own.insert("full".into(), true.into());
                 own.insert("command".into(), verb.into());
             }
-            let built = ctx.functions.call(ctx, "nftables.build_rule", &[], &own)?;
+            let built = ctx.call("nftables.build_rule", &[], &own)?;
             Ok::<_, Error>(built.get("rule").map(python::text).unwrap_or_default())
         };
         let (rule, command) = (build(false)?, build(true)?.trim().to_owned());
@@ -146,9 +146,7 @@ impl<'a> Rule<'a> {
             return Ok(false);
         }
         let kwargs = map! { "family" => self.family.as_str() };
-        self.ctx
-            .functions
-            .call(self.ctx, "nftables.save", &[], &kwargs)?;
+        self.ctx.call("nftables.save", &[], &kwargs)?;
         Ok(true)
     }
 
@@ -330,7 +328,7 @@ fn set_policy(ctx: &Context, run: &Run<'_>) -> Done {
     let kwargs = clean(&run.args.extra);
     let chain = python::text(needed(&kwargs, "chain")?);
     let mut own = chain_of(run, &chain);
-    let now = ctx.functions.call(ctx, "nftables.get_policy", &[], &own)?;
+    let now = ctx.call("nftables.get_policy", &[], &own)?;
     let now = now.as_str().unwrap_or_default().to_lowercase();
     let policy = python::text(needed(&kwargs, "policy")?);
     let shown = |is: &str| {
@@ -345,18 +343,14 @@ fn set_policy(ctx: &Context, run: &Run<'_>) -> Done {
         return would(shown("needs to be set"));
     }
     own.insert("policy".into(), policy.to_lowercase().into());
-    if !ctx
-        .functions
-        .call(ctx, "nftables.set_policy", &[], &own)?
-        .is_truthy()
-    {
+    if !ctx.call("nftables.set_policy", &[], &own)?.is_truthy() {
         return Ok(Outcome::failed("Failed to set nftables default policy"));
     }
     let mut and_saved = "";
     if kwargs.get("save").is_some_and(Value::is_truthy) {
         let file = kwargs.get("save_filename").cloned().unwrap_or_default();
         let own = map! { "filename" => file, "family" => family.as_str() };
-        ctx.functions.call(ctx, "nftables.save", &[], &own)?;
+        ctx.call("nftables.save", &[], &own)?;
         and_saved = " and saved";
     }
     done(

@@ -37,7 +37,7 @@ type Done = Result<Outcome, Error>;
 
 /// What npm answers, or the words of its failure; any other failure is the state's own.
 fn ask(ctx: &Context, function: &str, kwargs: &Map) -> Result<Result<Value, String>, Error> {
-    match ctx.functions.call(ctx, function, &[], kwargs) {
+    match ctx.call(function, &[], kwargs) {
         Ok(answer) => Ok(Ok(answer)),
         Err(Error::Execution(text) | Error::MissingCommand(text)) => Ok(Err(text)),
         Err(other) => Err(other),
@@ -197,7 +197,7 @@ fn removed(ctx: &Context, run: &Run<'_>) -> Done {
         ));
     }
     let kwargs = given(run, &[("name", "pkg"), ("dir", "dir"), ("user", "runas")]);
-    let done = ctx.functions.call(ctx, "npm.uninstall", &[], &kwargs)?;
+    let done = ctx.call("npm.uninstall", &[], &kwargs)?;
     Ok(if done.is_truthy() {
         let changes = Map::from_iter([(name.as_str().into(), "Removed".into())]);
         Outcome::changed(
@@ -265,7 +265,7 @@ fn cache_cleaned(ctx: &Context, run: &Run<'_>) -> Done {
         }
     };
     if let Some(name) = &name {
-        let all = ctx.functions.call(ctx, "npm.cache_list", &[], &user)?;
+        let all = ctx.call("npm.cache_list", &[], &user)?;
         // The first of a text is a letter: so Salt takes the root of the cache.
         let Some(root) = python::text(&all).chars().next() else {
             return Err(Error::Exception {
@@ -288,7 +288,7 @@ fn cache_cleaned(ctx: &Context, run: &Run<'_>) -> Done {
     let mut clean = own;
     // Newer releases of npm clean nothing without being forced; Salt's state takes the word and does not hand it on.
     clean.insert("force".into(), run.args.get("force").clone());
-    let done = ctx.functions.call(ctx, "npm.cache_clean", &[], &clean)?;
+    let done = ctx.call("npm.cache_clean", &[], &clean)?;
     Ok(if done.is_truthy() {
         let key = name.unwrap_or_else(|| "cache".to_owned());
         let changes = Map::from_iter([(key.into(), "Removed".into())]);

@@ -96,10 +96,6 @@ fn place(args: &Args, keys: &[&str]) -> Map {
         .collect()
 }
 
-fn ask(ctx: &Context, function: &str, kwargs: &Map) -> Result<Value, Error> {
-    ctx.functions.call(ctx, function, &[], kwargs)
-}
-
 fn map_of(value: Value) -> Map {
     value.as_map().cloned().unwrap_or_default()
 }
@@ -147,7 +143,7 @@ fn pip_installed(ctx: &Context, run: &Run<'_>, names: &[String]) -> Done {
     }
     let mut which = base.clone();
     which.retain(|key, _| key.as_str() == Some("bin_env"));
-    if let Err(error) = ask(ctx, "pip.version", &which) {
+    if let Err(error) = ctx.call("pip.version", &[], &which) {
         return match error {
             Error::Execution(_) | Error::MissingCommand(_) => Ok(Outcome::failed(format!(
                 "Error installing '{}': {error}",
@@ -177,7 +173,7 @@ fn pip_installed(ctx: &Context, run: &Run<'_>, names: &[String]) -> Done {
     if listed {
         return from_files(ctx, run, &base);
     }
-    let now = match ask(ctx, "pip.list", &base) {
+    let now = match ctx.call("pip.list", &[], &base) {
         Ok(list) => map_of(list),
         Err(error) => {
             tracing::warn!(%error, "The packages were not listed before.");
@@ -235,7 +231,7 @@ fn pip_installed(ctx: &Context, run: &Run<'_>, names: &[String]) -> Done {
         }
         let mut kwargs = base.clone();
         kwargs.insert("prefix".into(), one.name.as_str().into());
-        let found = map_of(ask(ctx, "pip.list", &kwargs)?);
+        let found = map_of(ctx.call("pip.list", &[], &kwargs)?);
         if found.is_empty() {
             lost.push(format!(
                 "There was no error installing package '{}' although it does not show when calling 'pip.freeze'.",
@@ -301,7 +297,7 @@ fn satisfied(
             .any(|(_, version)| version.contains(mark));
         kwargs.insert(key.into(), named.into());
     }
-    let there = ask(ctx, "pip.list_all_versions", &kwargs)?;
+    let there = ctx.call("pip.list_all_versions", &[], &kwargs)?;
     let there: Vec<String> = there
         .as_list()
         .unwrap_or_default()
@@ -330,7 +326,7 @@ fn install(ctx: &Context, args: &Args, base: &Map, packages: Option<String>) -> 
     kwargs.extend(base.clone());
     kwargs.insert("pkgs".into(), packages.unwrap_or_default().into());
     kwargs.insert("disable_version_check".into(), true.into());
-    ask(ctx, "pip.install", &kwargs).map(Ran::from)
+    ctx.call("pip.install", &[], &kwargs).map(Ran::from)
 }
 
 fn error(told: &Ran) -> String {
@@ -396,7 +392,7 @@ fn from_files(ctx: &Context, run: &Run<'_>, base: &Map) -> Done {
 fn removed(ctx: &Context, run: &Run<'_>) -> Done {
     let (name, args) = (run.args.text("name")?, run.args);
     let base = place(args, &["bin_env", "user", "cwd"]);
-    let now = match ask(ctx, "pip.list", &base) {
+    let now = match ctx.call("pip.list", &[], &base) {
         Ok(list) => map_of(list),
         Err(error @ (Error::Execution(_) | Error::MissingCommand(_))) => {
             return Ok(Outcome::failed(format!(
@@ -421,7 +417,7 @@ fn removed(ctx: &Context, run: &Run<'_>) -> Done {
     ));
     kwargs.insert("pkgs".into(), name.as_str().into());
     // Salt asks only whether there was an answer.
-    Ok(if ask(ctx, "pip.uninstall", &kwargs)?.is_truthy() {
+    Ok(if ctx.call("pip.uninstall", &[], &kwargs)?.is_truthy() {
         Outcome::changed(
             map! { name => "Removed" },
             "Package was successfully removed.",
@@ -433,7 +429,7 @@ fn removed(ctx: &Context, run: &Run<'_>) -> Done {
 
 fn uptodate(ctx: &Context, run: &Run<'_>) -> Done {
     let base = place(run.args, &["bin_env", "user", "cwd"]);
-    let newer = match ask(ctx, "pip.list_upgrades", &base) {
+    let newer = match ctx.call("pip.list_upgrades", &[], &base) {
         Ok(list) => map_of(list),
         Err(error) => return Ok(Outcome::failed(error.to_string())),
     };
@@ -446,7 +442,7 @@ fn uptodate(ctx: &Context, run: &Run<'_>) -> Done {
             "System update will be performed",
         ));
     }
-    let told = map_of(ask(ctx, "pip.upgrade", &base)?);
+    let told = map_of(ctx.call("pip.upgrade", &[], &base)?);
     let part = |key: &str| told.get(key).cloned().unwrap_or_default();
     if part("result") == Value::Bool(false) {
         return Ok(Outcome {

@@ -61,36 +61,29 @@ fn sync(ctx: &Context, run: &Run<'_>, kind: &str) -> Result<Outcome, Error> {
         return Ok(would(kind));
     }
     let function = format!("saltutil.sync_{kind}");
-    Ok(
-        match ctx.functions.call(ctx, &function, &[], &run.args.extra) {
-            Ok(synced) if synced.is_truthy() => {
-                Outcome::changed(map! { kind => synced }, format!("Updated {kind}."))
-            }
-            Ok(_) => Outcome::unchanged(NOTHING),
-            Err(error) => Outcome::failed(format!("Failed to run sync_{kind}: {error}")),
-        },
-    )
+    Ok(match ctx.call(&function, &[], &run.args.extra) {
+        Ok(synced) if synced.is_truthy() => {
+            Outcome::changed(map! { kind => synced }, format!("Updated {kind}."))
+        }
+        Ok(_) => Outcome::unchanged(NOTHING),
+        Err(error) => Outcome::failed(format!("Failed to run sync_{kind}: {error}")),
+    })
 }
 
 fn sync_all(ctx: &Context, run: &Run<'_>) -> Result<Outcome, Error> {
     if run.test {
         return Ok(would("all"));
     }
-    Ok(
-        match ctx
-            .functions
-            .call(ctx, "saltutil.sync_all", &[], &run.args.extra)
-        {
-            Ok(synced) => {
-                let mut changes = synced.as_map().cloned().unwrap_or_default();
-                changes.retain(|_, names| names.is_truthy());
-                if changes.is_empty() {
-                    Outcome::unchanged(NOTHING)
-                } else {
-                    Outcome::changed(changes, "Sync performed")
-                }
+    Ok(match ctx.call("saltutil.sync_all", &[], &run.args.extra) {
+        Ok(synced) => {
+            let mut changes = synced.as_map().cloned().unwrap_or_default();
+            changes.retain(|_, names| names.is_truthy());
+            if changes.is_empty() {
+                Outcome::unchanged(NOTHING)
+            } else {
+                Outcome::changed(changes, "Sync performed")
             }
-            Err(error) => Outcome::failed(format!("Failed to run sync_all: {error}")),
-        },
-    )
+        }
+        Err(error) => Outcome::failed(format!("Failed to run sync_all: {error}")),
+    })
 }

@@ -42,7 +42,7 @@ fn ask(ctx: &Context, run: &Run<'_>, function: &str) -> Result<Map, Error> {
         kwargs.insert("test".into(), true.into());
     }
     let name = run.args.text("name")?;
-    let told = ctx.functions.call(ctx, function, &[name.into()], &kwargs)?;
+    let told = ctx.call(function, &[name.into()], &kwargs)?;
     Ok(told.as_map().cloned().unwrap_or_default())
 }
 
@@ -52,7 +52,7 @@ fn jobs(ctx: &Context, run: &Run<'_>) -> Result<Map, Error> {
     if run.args.get("offline").is_truthy() {
         kwargs.insert("offline".into(), true.into());
     }
-    let told = ctx.functions.call(ctx, "schedule.list", &[], &kwargs)?;
+    let told = ctx.call("schedule.list", &[], &kwargs)?;
     Ok(told.as_map().cloned().unwrap_or_default())
 }
 
@@ -86,8 +86,7 @@ fn present(ctx: &Context, run: &Run<'_>) -> Done {
         }
         return Ok(out);
     };
-    let item = ctx.functions.call(
-        ctx,
+    let item = ctx.call(
         "schedule.build_schedule_item",
         &[name.as_str().into()],
         &run.args.extra,

@@ -26,7 +26,7 @@ pub const STATES: &[State] = &[
 type Done = Result<Outcome, Error>;
 
 fn ask(ctx: &Context, function: &str, words: &[Value]) -> Result<Value, Error> {
-    ctx.functions.call(ctx, function, words, &Map::new())
+    ctx.call(function, words, &Map::new())
 }
 
 /// A mode by any of its names.

@@ -67,10 +67,6 @@ const INSTALL: &[(&str, &str)] = &[
     ("pip_cache_dir", "cache_dir"),
 ];
 
-fn ask(ctx: &Context, function: &str, kwargs: &Map) -> Result<Value, Error> {
-    ctx.functions.call(ctx, function, &[], kwargs)
-}
-
 /// What the environment's Python calls itself.
 fn version(ctx: &Context, python: &Path) -> Result<String, Error> {
     let words: Vec<String> = vec![python.to_string_lossy().into_owned(), "-V".to_owned()];
@@ -85,7 +81,7 @@ fn packages(ctx: &Context, args: &Args, name: &str) -> Result<BTreeSet<String>, 
     if args.flag("user") {
         kwargs.insert("user".into(), args.get("user").clone());
     }
-    let told = ask(ctx, "pip.freeze", &kwargs)?;
+    let told = ctx.call("pip.freeze", &[], &kwargs)?;
     Ok(told
         .as_list()
         .unwrap_or_default()
@@ -113,8 +109,10 @@ fn managed(ctx: &Context, run: &Run<'_>) -> Result<Outcome, Error> {
     let mut out = Outcome::unchanged("");
     if there && clear {
         let kwargs = map! { "bin_env" => name.as_str() };
-        out.changes
-            .insert("cleared_packages".into(), ask(ctx, "pip.freeze", &kwargs)?);
+        out.changes.insert(
+            "cleared_packages".into(),
+            ctx.call("pip.freeze", &[], &kwargs)?,
+        );
         out.changes
             .insert("old".into(), version(ctx, &interpreter)?.into());
     }
@@ -135,7 +133,7 @@ fn managed(ctx: &Context, run: &Run<'_>) -> Result<Outcome, Error> {
         let mut kwargs: Map = given.collect();
         kwargs.extend(args.extra.clone());
         kwargs.insert("path".into(), name.as_str().into());
-        let made = match ask(ctx, "virtualenv.create", &kwargs) {
+        let made = match ctx.call("virtualenv.create", &[], &kwargs) {
             Ok(made) => Ran::from(made),
             Err(Error::MissingCommand(text)) => {
                 out.result = Some(false);
@@ -200,7 +198,7 @@ fn fill(
         let dir = dir.parent().map(|d| d.to_string_lossy().into_owned());
         kwargs.insert("cwd".into(), dir.into());
     }
-    let told = Ran::from(ask(ctx, "pip.install", &kwargs)?);
+    let told = Ran::from(ctx.call("pip.install", &[], &kwargs)?);
     if !told.is_fine() {
         out.result = Some(false);
         out.comment = format!("{}\n{}\n{}", out.comment, told.stdout(), told.stderr());

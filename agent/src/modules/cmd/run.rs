@@ -83,9 +83,7 @@ fn render(ctx: &Context, args: &Args, engine: &str, text: &str) -> Result<String
 /// `cmd_blacklist_glob` and `cmd_whitelist_glob`.
 fn is_permitted(ctx: &Context, text: &str) -> bool {
     let matches = |option: &str| {
-        let value = ctx
-            .functions
-            .call(ctx, "config.get", &[option.into()], &Map::new());
+        let value = ctx.call("config.get", &[option.into()], &Map::new());
         let value = value
             .ok()
             .or_else(|| ctx.settings.opts.get(option).cloned())

@@ -40,15 +40,13 @@ pub(super) fn script(ctx: &Context, args: &Args) -> Result {
         kwargs.insert("template".into(), template.clone());
         kwargs.insert("saltenv".into(), saltenv);
         let call = [source.as_str().into(), destination.into()];
-        let done = ctx.functions.call(ctx, "cp.get_template", &call, &kwargs)?;
+        let done = ctx.call("cp.get_template", &call, &kwargs)?;
         done.is_truthy()
             .then(|| fs::read(rendered.path()).ok())
             .flatten()
     } else {
         let call = [source.as_str().into(), saltenv];
-        let cached = ctx
-            .functions
-            .call(ctx, "cp.cache_file", &call, &Map::new())?;
+        let cached = ctx.call("cp.cache_file", &call, &Map::new())?;
         cached.as_str().and_then(|p| fs::read(p).ok())
     };
     let Some(bytes) = fetched else {

@@ -133,7 +133,7 @@ mod tests {
     fn run(fun: &str, kwargs: Map) -> Result {
         let dir = tempfile::tempdir().unwrap();
         let ctx = testing::context(dir.path(), Map::new());
-        ctx.functions.call(&ctx, fun, &[], &kwargs)
+        ctx.call(fun, &[], &kwargs)
     }
 
     #[test]

@@ -195,7 +195,7 @@ fn kept_mode(ctx: &Context, args: &Args) -> Result {
     }
     let known = map! { "saltenv" => args.get("saltenv").clone(), "octal" => true };
     let source = std::slice::from_ref(args.get("source"));
-    ctx.functions.call(ctx, "cp.stat_file", source, &known)
+    ctx.call("cp.stat_file", source, &known)
 }
 
 fn manage_file(ctx: &Context, args: &Args) -> Result {

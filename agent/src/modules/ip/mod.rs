@@ -135,7 +135,7 @@ fn lines(text: &str) -> Value {
 
 fn call(ctx: &Context, function: &str, words: &[&str]) -> Result {
     let words: Vec<Value> = words.iter().map(|w| (*w).into()).collect();
-    ctx.functions.call(ctx, function, &words, &Map::new())
+    ctx.call(function, &words, &Map::new())
 }
 
 fn grain(ctx: &Context, key: &str) -> String {
@@ -168,7 +168,7 @@ fn switch(ctx: &Context, args: &Args, program: &str) -> Result {
         return Ok(Value::Null);
     }
     let words = Value::from(vec![program.to_owned(), args.text("iface")?]);
-    ctx.functions.call(ctx, "cmd.run", &[words], &Map::new())
+    ctx.call("cmd.run", &[words], &Map::new())
 }
 
 fn get_interface(_: &Context, args: &Args) -> Result {
@@ -437,9 +437,7 @@ fn apply_network_settings(ctx: &Context, args: &Args) -> Result {
         fine = match settings.get("hostname") {
             Some(name) => {
                 let name = [name.clone()];
-                let done = ctx
-                    .functions
-                    .call(ctx, "network.mod_hostname", &name, &map! {})?;
+                let done = ctx.call("network.mod_hostname", &name, &map! {})?;
                 done.is_truthy()
             }
             None => {

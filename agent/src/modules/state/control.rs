@@ -141,8 +141,7 @@ fn switch(ctx: &Context, args: &Args, off: bool) -> Result {
     }
     if list.len() != before {
         let call = [DISABLED.into(), Value::List(list)];
-        ctx.functions
-            .call(ctx, "grains.setval", &call, &Map::new())?;
+        ctx.call("grains.setval", &call, &Map::new())?;
     }
     Ok(Value::Map(
         map! { "res" => true, "msg" => texts.join("\n") },

@@ -340,7 +340,7 @@ fn custom(ctx: &Context, _: &Args) -> Result {
         if fun == "status.custom" || !ctx.functions.has(ctx, fun) {
             continue;
         }
-        let data = ctx.functions.call(ctx, fun, &[], &Map::new())?;
+        let data = ctx.call(fun, &[], &Map::new())?;
         for item in items {
             let value = data.as_map().and_then(|m| m.get(item));
             found.insert(

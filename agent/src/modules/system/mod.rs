@@ -168,8 +168,7 @@ fn get_computer_name(_: &Context, _: &Args) -> Result {
 
 fn set_computer_name(ctx: &Context, args: &Args) -> Result {
     let name = [args.get("hostname").clone()];
-    ctx.functions
-        .call(ctx, "network.mod_hostname", &name, &Map::new())
+    ctx.call("network.mod_hostname", &name, &Map::new())
 }
 
 fn description() -> Option<String> {

@@ -422,7 +422,7 @@ fn tty(_: &Context, _: &Args) -> Result {
 
 fn try_(ctx: &Context, args: &Args) -> Result {
     let fun = args.text("module")?;
-    match ctx.functions.call(ctx, &fun, &[], &args.extra) {
+    match ctx.call(&fun, &[], &args.extra) {
         Err(error) if args.flag("return_try_exception") => Ok(error.to_string().into()),
         Err(_) => Ok(Value::Null),
         done => done,
@@ -436,16 +436,15 @@ fn cross_test(ctx: &Context, args: &Args) -> Result {
         Value::Str(text) => text.chars().map(|c| c.to_string().into()).collect(),
         _ => Vec::new(),
     };
-    ctx.functions.call(ctx, &fun, &list, &Map::new())
+    ctx.call(&fun, &list, &Map::new())
 }
 
 fn attr_call(ctx: &Context, _: &Args) -> Result {
-    ctx.functions.call(ctx, "grains.items", &[], &Map::new())
+    ctx.call("grains.items", &[], &Map::new())
 }
 
 fn conf_test(ctx: &Context, _: &Args) -> Result {
-    ctx.functions
-        .call(ctx, "config.option", &["test.foo".into()], &Map::new())
+    ctx.call("config.option", &["test.foo".into()], &Map::new())
 }
 
 fn opts(ctx: &Context, _: &Args) -> Result {

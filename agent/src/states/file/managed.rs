@@ -10,7 +10,7 @@ use super::contents;
 use super::perms::{self, Wanted};
 use super::source::{self, Source};
 use super::{Done, check_user, failed, mode_bits, normal_mode, os_error, owner, path_of, saltenv};
-use crate::context::{Context, Error, python};
+use crate::context::{Context, Error, Ran, python};
 use crate::fileclient::FileHash;
 use crate::fileclient::url::scheme;
 use crate::host::fs::{Pending, make_dirs};
@@ -259,19 +259,16 @@ impl File<'_> {
         if let Some(shell) = self.ctx.facts.grains().get("shell") {
             kwargs.insert("shell".into(), shell.clone());
         }
-        let result = self
-            .ctx
-            .functions
-            .call(self.ctx, "cmd.run_all", &[command.into()], &kwargs);
+        let told = self.ctx.call("cmd.run_all", &[command.into()], &kwargs);
         drop(fs::remove_file(&file));
-        let result = result?;
-        if result.get("retcode").and_then(Value::as_int) == Some(0) {
+        let told = Ran::from(told?);
+        if told.is_fine() {
             return Ok(None);
         }
         let mut comment = "check_cmd execution failed".to_owned();
-        for stream in ["stdout", "stderr"] {
-            if let Some(text) = result.get(stream).filter(|t| t.is_truthy()) {
-                comment += &format!("\n{}", python::text(text));
+        for text in [told.stdout(), told.stderr()] {
+            if !text.is_empty() {
+                comment += &format!("\n{text}");
             }
         }
         let mut out = Outcome::failed(comment);

@@ -118,8 +118,7 @@ pub(super) fn retention_schedule(ctx: &Context, run: &Run<'_>) -> Done {
     }
     for file in &gone {
         let path = dir.join(file).to_string_lossy().into_owned();
-        ctx.functions
-            .call(ctx, "file.remove", &[path.into()], &salt_wire::Map::new())?;
+        ctx.call("file.remove", &[path.into()], &salt_wire::Map::new())?;
     }
     out.comment = format!("{} backups were removed from {name}.\n", gone.len());
     Ok(out)

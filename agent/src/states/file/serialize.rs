@@ -90,9 +90,7 @@ pub(super) fn serialize(ctx: &Context, run: &Run<'_>) -> Done {
     };
     kwargs.extend(options(args.get("serializer_opts")));
     let words = [serializer.as_str().into(), dataset];
-    let text = ctx
-        .functions
-        .call(ctx, "slsutil.serialize", &words, &kwargs)?;
+    let text = ctx.call("slsutil.serialize", &words, &kwargs)?;
     let mut contents = python::text(&text);
     // A property list is bytes, to which Salt adds nothing.
     if serializer != "plist" {
@@ -150,10 +148,7 @@ fn merged(
     let text = fs::read_to_string(name).map_err(|e| Error::execution(format!("{name}: {e}")))?;
     let words = [serializer.into(), text.into()];
     let kwargs = options(run.args.get("deserializer_opts"));
-    let existing = match ctx
-        .functions
-        .call(ctx, "slsutil.deserialize", &words, &kwargs)
-    {
+    let existing = match ctx.call("slsutil.deserialize", &words, &kwargs) {
         Ok(existing) => existing,
         Err(error) => {
             let text = match error {

@@ -202,9 +202,7 @@ pub(super) fn pruned(ctx: &Context, run: &Run<'_>) -> Done {
     let kwargs = map! {
         "recurse" => recurse, "verbose" => true, "older_than" => args.get("older_than").clone(),
     };
-    let told = ctx
-        .functions
-        .call(ctx, "file.rmdir", &[name.as_str().into()], &kwargs)?;
+    let told = ctx.call("file.rmdir", &[name.as_str().into()], &kwargs)?;
     let deleted = told.get("deleted").cloned().unwrap_or_default();
     let sorted = || {
         let mut list = deleted.as_list().unwrap_or_default().to_vec();
