@@ -220,6 +220,17 @@ impl World {
     }
 }
 
+/// Whether a process of this group runs. Whoever has ended and waits to be taken note of does not.
+fn lives(group: &str) -> bool {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut stats = entries.filter_map(|e| std::fs::read_to_string(e.path().join("stat")).ok());
+    stats.any(|stat| {
+        let rest = stat.rsplit(')').next().unwrap_or_default();
+        let mut words = rest.split_whitespace();
+        words.next() != Some("Z") && words.nth(1) == Some(group)
+    })
+}
+
 /// The pages *Replace a VM*, *Golden images* and *A new master*, as they stand.
 #[test]
 fn the_pages_about_vms() {
@@ -324,8 +335,9 @@ impl World {
             .unwrap()
             .to_owned();
         let id = step(&launched, "server")["made"]["id"].as_str().unwrap();
-        let disk = self.sandbox.folder().join("vm").join(id).join("disk");
-        let key = disk.join("etc/salt/pki/master/master.pub");
+        let vm = self.sandbox.folder().join("vm").join(id);
+        let pid = std::fs::read_to_string(vm.join("pid")).unwrap();
+        let key = vm.join("disk").join("etc/salt/pki/master/master.pub");
         assert_eq!(
             self.announced(&key),
             finger,
@@ -354,6 +366,7 @@ impl World {
         );
         self.bridge(&["ops", "rollback", "last"]).success();
         assert_eq!(self.bridge(&["master", "pin", "--server", "salt2"]).code, 5);
+        until(10, "all of it to be off", || !lives(&pid));
     }
 
     /// What the script of cloud-init/master.yaml makes of a key.

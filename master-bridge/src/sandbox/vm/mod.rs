@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -274,19 +274,17 @@ async fn end(agent: &mut Option<Child>) {
     let Some(mut child) = agent.take() else {
         return;
     };
-    let pid = i32::try_from(child.id()).map(Pid::from_raw);
-    if let Ok(pid) = pid {
-        kill(pid, Signal::SIGTERM).ok();
-    }
+    let Ok(pid) = i32::try_from(child.id()).map(Pid::from_raw) else {
+        return;
+    };
+    kill(pid, Signal::SIGTERM).ok();
     let until = Instant::now() + PATIENCE;
-    while matches!(child.try_wait(), Ok(None)) {
-        if Instant::now() > until {
-            drop(child.kill());
-            drop(child.wait());
-            return;
-        }
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() <= until {
         sleep(Duration::from_millis(10)).await;
     }
+    // Nothing runs on a VM that is off: a salt-master leaves a process of its own behind, of the same group.
+    killpg(pid, Signal::SIGKILL).ok();
+    drop(child.wait());
 }
 
 /// A line on the console.
@@ -316,7 +314,7 @@ pub(super) fn end_leftovers(world: &World) {
         let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let disk = dir.join("disk").display().to_string();
         if String::from_utf8_lossy(&command).contains(&disk) {
-            kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
+            killpg(Pid::from_raw(pid), Signal::SIGKILL).ok();
         }
         drop(fs::remove_file(file));
     }
