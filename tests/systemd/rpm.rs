@@ -1,5 +1,6 @@
-//! `make test-rpm`: what `make dist` made for the RHEL family, on a machine that lives: installed by rpm with its
-//! scripts, upgraded in the middle of a job and back, removed. The machine is a Debian; rpm's own part is the same.
+//! `make test-rpm`: what `make dist` made for the RHEL family, on a machine that lives: installed by dnf with all that it
+//! needs, upgraded in the middle of a job and back, removed. The machine is a Debian with dnf and rpm; a package without
+//! files stands for RHEL 9's own, with exactly what that offers, so nothing newer can be needed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,48 @@ fn next(package: &Path) -> PathBuf {
     file
 }
 
+/// What RHEL 9's glibc, libgcc and bash provide, as far as programs ask for it.
+fn base(stage: &Path) -> PathBuf {
+    // The rest of a name, and the newest of glibc 2.34 and gcc 11.
+    let glibc = ["2.2.5", "2.2.6", "2.3", "2.3.2", "2.3.3", "2.3.4"].map(str::to_owned);
+    let glibc: Vec<String> = glibc
+        .into_iter()
+        .chain((4..=34).map(|minor| format!("2.{minor}")))
+        .map(|version| format!("GLIBC_{version}"))
+        .collect();
+    let gcc = ["3.0", "3.3", "3.3.1", "3.4", "4.2.0", "4.3.0", "7.0.0"].map(|v| format!("GCC_{v}"));
+    let mut provides = vec!["/bin/sh".to_owned(), "rtld(GNU_HASH)".to_owned()];
+    for library in [
+        "libc.so.6",
+        "libm.so.6",
+        "ld-linux-x86-64.so.2",
+        "libgcc_s.so.1",
+    ] {
+        let versions = if library == "libgcc_s.so.1" {
+            &gcc[..]
+        } else {
+            &glibc
+        };
+        provides.push(format!("{library}()(64bit)"));
+        provides.extend(versions.iter().map(|v| format!("{library}({v})(64bit)")));
+    }
+    let spec = stage.join("base.spec");
+    let provides: String = provides
+        .iter()
+        .map(|p| format!("Provides: {p}\n"))
+        .collect();
+    let head =
+        "Name: rhel-base\nVersion: 9\nRelease: 1\nSummary: x\nLicense: x\nBuildArch: noarch\n";
+    fs::write(&spec, format!("{head}{provides}%description\nx\n%files\n")).unwrap();
+    let mut build = Command::new("rpmbuild");
+    build
+        .args(["-bb", "--quiet", "--define"])
+        .arg(format!("_topdir {}", stage.join("rpmbuild").display()))
+        .arg(&spec);
+    Finished::run(&mut build).success();
+    stage.join("rpmbuild/RPMS/noarch/rhel-base-9-1.noarch.rpm")
+}
+
 #[test]
 #[ignore = "of what `make dist` made: `make test-rpm`"]
 fn an_rpm_is_installed_upgraded_by_a_job_and_removed() {
@@ -63,19 +106,22 @@ fn an_rpm_is_installed_upgraded_by_a_job_and_removed() {
         ("1.rpm", made("salt-agent-0")),
         ("2.rpm", next(&package)),
         ("compat.rpm", made("salt-agent-compat")),
+        ("base.rpm", base(package.parent().unwrap())),
     ] {
         fs::copy(file, root.join(name)).unwrap();
     }
     let machine = Machine::start(disk);
-    // Nothing that rpm knows of is on a Debian, and Debian asks whether that is meant.
-    let rpm = |words: &[&str]| {
-        let argv = [&["rpm", "--force-debian", "--nodeps"], words].concat();
+    // Debian asks whether that is meant.
+    let base = ["rpm", "--force-debian", "-i", "/root/base.rpm"];
+    machine.run(&base).success();
+    let dnf = |words: &[&str]| {
+        let argv = [&["dnf", "--assumeyes", "--quiet"], words].concat();
         machine.run(&argv).success()
     };
     let release = || machine.says(&["rpm", "-q", "--qf", "%{RELEASE}", "salt-agent"]);
     let edited = "/etc/salt/minion.d/00-agent.conf";
 
-    rpm(&["-i", "/root/1.rpm"]);
+    dnf(&["install", "/root/1.rpm"]);
     assert_eq!(machine.says(&["systemctl", "is-enabled", AGENT]), "enabled");
     assert_eq!(machine.property(AGENT, "ActiveState"), "active");
     crate::answers(&master);
@@ -83,7 +129,7 @@ fn an_rpm_is_installed_upgraded_by_a_job_and_removed() {
     let before = key();
     fs::write(machine.path(edited), "# mine\n").unwrap();
     // Every file has the mode, the owner and the bytes that the package says, but the one that was edited.
-    let verified = machine.says(&["rpm", "-V", "--nodeps", "salt-agent"]);
+    let verified = machine.says(&["rpm", "-V", "salt-agent"]);
     let verified: Vec<&str> = verified.lines().collect();
     assert!(
         verified.len() == 1 && verified[0].ends_with(edited),
@@ -91,24 +137,24 @@ fn an_rpm_is_installed_upgraded_by_a_job_and_removed() {
     );
 
     let mut client = Client::of(&master);
-    let upgrade = "rpm --force-debian --nodeps -Uv --oldpackage /root/";
-    let words = "Preparing packages";
-    upgrade_by_a_job(&machine, &mut client, &format!("{upgrade}2.rpm"), words);
+    let (upgrade, words) = ("dnf --assumeyes upgrade /root/2.rpm", "Upgraded:");
+    upgrade_by_a_job(&machine, &mut client, upgrade, words);
     assert_eq!(release(), "2");
-    upgrade_by_a_job(&machine, &mut client, &format!("{upgrade}1.rpm"), words);
+    let (downgrade, words) = ("dnf --assumeyes downgrade /root/1.rpm", "Downgraded:");
+    upgrade_by_a_job(&machine, &mut client, downgrade, words);
     assert_eq!(release(), "1", "back again");
     assert_eq!(key(), before);
     let config = || fs::read_to_string(machine.path(edited)).unwrap_or_default();
     assert_eq!(config(), "# mine\n");
 
-    rpm(&["-i", "/root/compat.rpm"]);
+    dnf(&["install", "/root/compat.rpm"]);
     let pong = machine.run(&["salt-call", "--local", "--out=json", "test.ping"]);
     assert_eq!(pong.success().json()["local"], true);
     assert_eq!(machine.property(MINION, "Id"), AGENT);
     let conflicts = machine.says(&["rpm", "-q", "--conflicts", "salt-agent-compat"]);
     assert_eq!(conflicts, "salt-minion");
 
-    rpm(&["-e", "salt-agent-compat", "salt-agent"]);
+    dnf(&["remove", "salt-agent-compat", "salt-agent"]);
     assert_eq!(machine.property(AGENT, "ActiveState"), "inactive");
     assert!(!machine.path("/usr/bin/salt-agent").exists());
     assert!(
