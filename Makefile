@@ -109,6 +109,11 @@ doc: ## Build the reference of the libraries and the man pages
 test-userlands: dist ## Run the static program in Ubuntu 18.04 (or Debian's oldest) and in the newest Debian (root)
 	tests/setup/userlands.sh $(CACHE)/userlands target/dist/salt-agent-*-static
 
+.PHONY: test-aarch64
+test-aarch64: packages $(TOOLS)/cargo-deb $(TOOLS)/cargo-generate-rpm ## Build the agent for 64-bit ARM, run it under an emulator, pack it (root)
+	tests/setup/rpm.sh
+	tests/setup/aarch64.sh $(CACHE)/aarch64
+
 .PHONY: test-rpm
 test-rpm: dist $(VENVS)/3008.3/.ready ## Install, upgrade and remove the rpm on a machine with systemd (root)
 	$(CARGO) build --quiet --package salt-agent --package master-bridge
