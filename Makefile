@@ -36,6 +36,9 @@ test-openstack: packages ## Hold the sandbox against real Keystone, Nova, Neutro
 	CACHE=$(CACHE) tests/openstack/install.sh
 	$(CARGO) build --package salt-agent --package master-bridge
 	$(CARGO) test --package harness --test openstack --no-run
+	@# One after the other: each counts what the one project holds before and after.
+	@# What a run that failed has left counts no more.
+	CACHE=$(CACHE) tests/openstack/down.sh --wipe
 	CACHE=$(CACHE) tests/openstack/up.sh && \
 		OPENSTACK_LAB_AUTH=http://127.0.0.1:5000/v3 OPENSTACK_LAB_CLI=$(CACHE)/openstack/venv/bin/openstack \
 		$(CARGO) test --package harness --test openstack -- --include-ignored --skip on_real_guests --test-threads 1; \
@@ -49,6 +52,7 @@ test-openstack-real: dist $(VENVS)/3008.3/.ready ## Boot, flip, replace and imag
 	$(CARGO) build --workspace --bins
 	target/debug/vm $(CACHE)/vm target/dist/salt-agent_*.deb $(CACHE)/openstack/images/guest.qcow2
 	$(CARGO) test --package harness --test openstack --no-run
+	CACHE=$(CACHE) tests/openstack/down.sh --wipe
 	CACHE=$(CACHE) tests/openstack/up.sh && CACHE=$(CACHE) tests/openstack/inside.sh env \
 		OPENSTACK_LAB_REAL_AUTH=http://127.0.0.1:5000/v3 OPENSTACK_LAB_KERNEL=$(CACHE)/vm \
 		OPENSTACK_LAB_IMAGE=$(CACHE)/openstack/images/guest.qcow2 \
