@@ -201,6 +201,16 @@ mod tests {
     }
 
     #[test]
+    fn no_master_is_needed_for_local_files() {
+        let given = map! {"master" => ""};
+        assert!(settings(given.clone()).is_err());
+        let mut local = given;
+        local.insert("file_client".into(), "local".into());
+        let master = settings(local).unwrap().master;
+        assert_eq!(master.kind, MasterType::Disable);
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (overrides, words) in [
             (

@@ -24,7 +24,7 @@ pub(super) fn master(top: Reader<'_>) -> Result<MasterOptions, Error> {
         ("distributed", MasterType::Distributed),
         ("disable", MasterType::Disable),
     ];
-    let kind = top.word("master_type", &kinds)?.unwrap_or_default();
+    let mut kind = top.word("master_type", &kinds)?.unwrap_or_default();
     let mut addresses = Vec::new();
     for text in top.texts("master")? {
         // An address without a port form is whole: colons belong to it.
@@ -39,6 +39,10 @@ pub(super) fn master(top: Reader<'_>) -> Result<MasterOptions, Error> {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
+    }
+    if addresses.is_empty() && top.text("file_client")? == "local" {
+        // Nobody is needed for what is here, such as `call --local`.
+        kind = MasterType::Disable;
     }
     if addresses.is_empty() && kind != MasterType::Disable {
         return Err(top.wrong("master", "a host, host:port or a list of them", "nothing"));
