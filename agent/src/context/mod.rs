@@ -10,7 +10,7 @@ pub mod signature;
 pub mod worker;
 
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use salt_wire::{Map, Value};
@@ -132,19 +132,30 @@ pub trait Minion: Send + Sync {
     fn service(&self, name: &str, request: Map) -> Result;
 }
 
+#[derive(Default)]
+struct Grains {
+    now: Arc<Map>,
+    /// Whether all of them are there, however few: a daemon collects them beside its first connections.
+    are_collected: bool,
+}
+
 /// Grains and pillar, replaced as a whole when they are refreshed.
 #[derive(Default)]
 pub struct Facts {
-    grains: Mutex<Arc<Map>>,
+    grains: Mutex<Grains>,
     grains_there: Condvar,
     pillar: RwLock<Arc<Map>>,
 }
 
 impl Facts {
-    /// Facts to begin with.
+    /// Facts that are whole.
     pub fn new(grains: Map, pillar: Map) -> Self {
+        let grains = Grains {
+            now: Arc::new(grains),
+            are_collected: true,
+        };
         Self {
-            grains: Mutex::new(Arc::new(grains)),
+            grains: Mutex::new(grains),
             grains_there: Condvar::new(),
             pillar: RwLock::new(Arc::new(pillar)),
         }
@@ -152,19 +163,25 @@ impl Facts {
 
     /// The grains as they are now.
     pub fn grains(&self) -> Arc<Map> {
-        self.grains
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock().now.clone()
     }
 
-    /// The grains, once there are any; blocks while they are collected, for so long.
-    pub fn grains_within(&self, patience: Duration) -> Arc<Map> {
-        let grains = self.grains.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The grains, once all are there; blocks while they are collected, for so long.
+    pub fn collected(&self, patience: Duration) -> Arc<Map> {
         let waited = self
             .grains_there
-            .wait_timeout_while(grains, patience, |grains| grains.is_empty());
-        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+            .wait_timeout_while(self.lock(), patience, |grains| !grains.are_collected);
+        waited.unwrap_or_else(PoisonError::into_inner).0.now.clone()
+    }
+
+    /// All grains are there.
+    pub fn are_collected(&self) {
+        self.lock().are_collected = true;
+        self.grains_there.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Grains> {
+        self.grains.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The pillar as it is now.
@@ -177,8 +194,7 @@ impl Facts {
 
     /// Puts new grains in place.
     pub fn set_grains(&self, grains: Map) {
-        *self.grains.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(grains);
-        self.grains_there.notify_all();
+        self.lock().now = Arc::new(grains);
     }
 
     /// Puts a new pillar in place.

@@ -6,11 +6,6 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Opens a file or device to write at its end.
-pub fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
-}
-
 /// Writes `bytes` to `path` so that a reader sees the old file or the new one, even after a power cut.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     write(path, bytes, mode, true)
@@ -212,7 +207,7 @@ pub fn make_dirs(path: &Path, mode: u32) -> io::Result<()> {
 pub fn put_piece(path: &Path, bytes: &[u8], more: bool) -> io::Result<()> {
     let open = || {
         if more {
-            append(path)
+            OpenOptions::new().create(true).append(true).open(path)
         } else {
             File::create(path)
         }

@@ -11,6 +11,7 @@ pub mod cancel;
 pub mod charset;
 pub mod clock;
 pub mod configparser;
+pub mod console;
 pub mod crash;
 pub mod cron;
 pub mod debconf;

@@ -1,6 +1,6 @@
 //! Our key pair and what speaks for a master's key, as a session asks for them.
 
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use salt_wire::channel::handshake::{Terms, Ticket};
@@ -11,7 +11,7 @@ use salt_wire::frame::Version;
 use salt_wire::{Map, Value};
 use tracing::{info, warn};
 
-use super::console;
+use super::console::Shown;
 use crate::config::{MasterAddress, Settings};
 use crate::context::Facts;
 use crate::keys::{self, KeyError, Rotation, Store};
@@ -24,8 +24,10 @@ const GRAINS: Duration = Duration::from_mins(1);
 pub struct Pair {
     store: Store,
     key: Mutex<Option<Arc<PrivateKey>>>,
-    /// The settings of the daemon that says on the console whose key this is, once.
-    told: Option<(Arc<Settings>, Once)>,
+    /// What the console has shown.
+    shown: Shown,
+    /// The settings of the daemon that shows on the console whose key this is.
+    tells: Option<Arc<Settings>>,
 }
 
 impl Pair {
@@ -34,16 +36,22 @@ impl Pair {
         Self {
             store: Store::of(settings),
             key: Mutex::new(None),
-            told: None,
+            shown: Shown::default(),
+            tells: None,
         }
     }
 
-    /// The daemon's: nobody gets the key before the console has shown it, so no master sees it earlier either.
-    pub(super) fn shown(settings: &Arc<Settings>) -> Self {
+    /// The daemon's: nobody gets a key before it was written to the console, so no master sees it earlier either.
+    pub(super) fn told(settings: &Arc<Settings>) -> Self {
         Self {
-            told: Some((settings.clone(), Once::new())),
+            tells: Some(settings.clone()),
             ..Self::of(settings)
         }
+    }
+
+    /// What the console has shown.
+    pub(super) fn shown(&self) -> &Shown {
+        &self.shown
     }
 
     /// The private key, if it was read already.
@@ -97,6 +105,7 @@ impl Pair {
             Some(_) => self.store.switch()?,
             None => self.store.switch_back()?,
         }
+        self.read(&mut known)?;
         Ok(true)
     }
 
@@ -105,8 +114,8 @@ impl Pair {
             Some(key) if self.store.private_file().exists() => key,
             _ => known.insert(self.store.load_or_make()?),
         };
-        if let Some((settings, once)) = &self.told {
-            once.call_once(|| console::begin(settings, key));
+        if let Some(settings) = &self.tells {
+            self.shown.key(settings, key);
         }
         Ok(key.clone())
     }
@@ -203,7 +212,7 @@ impl Credentials {
             return None;
         }
         // They are collected beside the connections, and what is sent first is what the master goes by.
-        let grains = self.facts.grains_within(GRAINS);
+        let grains = self.facts.collected(GRAINS);
         let of = |name: &String| {
             let value = grains.get(name.as_str()).cloned();
             (name.as_str().into(), value.unwrap_or(Value::Null))
@@ -244,7 +253,10 @@ mod tests {
         std::thread::spawn(move || sender.send(credentials.autosign()));
         let early = shown.recv_timeout(Duration::from_millis(100));
         assert!(early.is_err(), "{early:?}");
-        facts.set_grains(map! { "token" => "t1" });
+        // Those of synced modules come later than the others.
+        facts.set_grains(map! { "other" => "x" });
+        facts.set_grains(map! { "other" => "x", "token" => "t1" });
+        facts.are_collected();
         let late = shown.recv_timeout(Duration::from_secs(20)).unwrap();
         assert_eq!(late.unwrap()["token"].as_str(), Some("t1"));
     }

@@ -1,17 +1,16 @@
 //! A master that shows another key than the believed one is told about wherever somebody may hear it: on the
 //! console with both fingerprints, in the status, and to every other master that is there.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
 use salt_wire::error::Reason;
 use salt_wire::map;
 use tokio::sync::watch;
-use tracing::warn;
+use tokio::task::spawn_blocking;
 
 use super::Daemon;
+use super::console::write;
 use super::remaster::tell;
-use crate::host::fs;
 use crate::session::Status;
 
 /// Tells each mismatch of one session once.
@@ -26,7 +25,8 @@ pub(super) async fn watch(daemon: Arc<Daemon>, name: String, mut status: watch::
         };
         match detail {
             Some(detail) if detail != said => {
-                console(&daemon, &name, &detail);
+                let (whose, master, words) = (daemon.clone(), name.clone(), detail.clone());
+                drop(spawn_blocking(move || console(&whose, &master, &words)).await);
                 let data = map! {
                     "master" => name.as_str(),
                     "reason" => Reason::MasterKeyMismatch.code(),
@@ -45,17 +45,11 @@ pub(super) async fn watch(daemon: Arc<Daemon>, name: String, mut status: watch::
 
 fn console(daemon: &Daemon, name: &str, detail: &str) {
     let settings = daemon.settings();
-    let Some(path) = &settings.agent.console else {
-        return;
-    };
     let reason = Reason::MasterKeyMismatch;
     let line = format!(
         "salt-agent: id={} master={name} reason={reason} {}",
         settings.id,
         detail.escape_debug()
     );
-    let written = fs::append(path).and_then(|mut console| writeln!(console, "{line}\r"));
-    if let Err(error) = written {
-        warn!(path = %path.display(), %error, "The console cannot be written (agent:console).");
-    }
+    write(&settings, &line);
 }

@@ -37,7 +37,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use salt_wire::Map;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
@@ -232,6 +231,7 @@ pub async fn run(
             Ok(grains) => collect.facts.set_grains(grains),
             Err(error) => warn!(%error, "Grains of synced modules are missing."),
         }
+        collect.facts.are_collected();
         collect.grains_ready.send_replace(true);
     });
     notify::watchdog(pulses.clone(), started);
@@ -328,13 +328,13 @@ fn build(loaded: Loaded, started: Instant) -> Arc<Daemon> {
     let jobs = Jobs::open(&settings.cachedir, most, settings.jobs.queue_hwm);
     let (jobs, links) = (Arc::new(jobs), Arc::new(Links::default()));
     let services = Arc::new(Services::new(jobs.clone(), links.clone()));
-    let facts = Arc::new(Facts::new(Map::new(), Map::new()));
+    let facts = Arc::new(Facts::default());
     let schedule = Arc::new(Schedule::of(&settings));
     let host = Host::real();
     let base = context(&settings, &host, &facts, &services);
     let dispatcher = Dispatcher::new(base, links.clone(), jobs, Arc::new(spool));
     Arc::new(Daemon {
-        pair: Arc::new(Pair::shown(&settings)),
+        pair: Arc::new(Pair::told(&settings)),
         warnings: Mutex::new(loaded.warnings.iter().map(ToString::to_string).collect()),
         settings: RwLock::new(settings),
         host,

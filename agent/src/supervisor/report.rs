@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{info, warn};
 
@@ -58,8 +59,15 @@ pub(super) async fn tell(daemon: Arc<Daemon>) {
             "failed"
         };
         let reason = (!outcome.success).then_some(outcome.reason.as_str());
-        console::outcome(&settings, &daemon.pair, state, reason);
-        remember(mark, state);
+        let (of, whose, reason) = (
+            settings.clone(),
+            daemon.pair.clone(),
+            reason.map(str::to_owned),
+        );
+        let told = spawn_blocking(move || console::outcome(&of, &whose, state, reason.as_deref()));
+        if told.await.is_ok_and(|told| told) {
+            remember(mark, state);
+        }
     }
     if let Some((report, mark)) = &wanted.address {
         signal(&daemon, &settings, report, mark, &outcome).await;
@@ -103,7 +111,7 @@ async fn signal(
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     loop {
         let (ask, text, bundle) = (report.clone(), body.clone(), settings.ca_bundle());
-        let sent = tokio::task::spawn_blocking(move || send(&ask, &text, bundle)).await;
+        let sent = spawn_blocking(move || send(&ask, &text, bundle)).await;
         match sent {
             Ok(Ok(())) => break,
             Ok(Err(error)) if Instant::now() > end => {

@@ -46,13 +46,11 @@ struct Held {
     session: Session,
     credentials: Arc<Credentials>,
     attendant: JoinHandle<()>,
-    console: JoinHandle<()>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         self.attendant.abort();
-        self.console.abort();
     }
 }
 
@@ -176,16 +174,17 @@ impl Sessions {
         let status = session.status();
         self.links.add(&session, rank);
         let attendant = (self.attend)(&session);
-        let console = tokio::spawn(console::tell(
+        // It ends with the session, whose last state it has told by then.
+        tokio::spawn(console::tell(
             self.settings.clone(),
             self.pair.clone(),
+            name.clone(),
             status.clone(),
         ));
         let held = Held {
             session,
             credentials,
             attendant,
-            console,
         };
         self.held().insert(name, held);
         status

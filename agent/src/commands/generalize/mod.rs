@@ -21,7 +21,7 @@ use crate::config::Settings;
 use crate::host::beneath::Tree;
 use crate::host::exec::{Command, Exec, Processes};
 use crate::host::fs::write_atomic;
-use crate::host::{Cancel, fs as host_fs};
+use crate::host::{Cancel, console};
 use crate::identity::Cache;
 use receipt::{Done, Left, Receipt, shown, word};
 use scan::{Deed, Found, Wanted, scan};
@@ -244,11 +244,9 @@ fn words(document: &Value) -> String {
 
 /// Whoever waits for the machine outside reads it there.
 fn tell_console(args: &GeneralizeArgs, words: &str) {
-    use std::io::Write as _;
     let Some(path) = &args.console else { return };
     let line = format!("salt-agent: generalized {words}");
-    let written = host_fs::append(path).and_then(|mut console| writeln!(console, "{line}\r"));
-    if let Err(error) = written {
+    if let Err(error) = console::write_line(path, &line) {
         print::error(&format!("{} cannot be written: {error}", path.display()));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use salt_wire::Value;
 use salt_wire::channel::handshake::{Handshake, Terms, Ticket};
 use salt_wire::channel::publish::Publications;
 use salt_wire::channel::request::Requests;
@@ -112,6 +113,12 @@ impl Driver {
                 }
             }
             Answer::Pending(trouble) => {
+                // The master looks at the grains each time: one that was missing may be there by then.
+                let lacks = |h: &Handshake| {
+                    let grains = h.terms().autosign_grains.as_ref();
+                    grains.is_some_and(|grains| grains.values().any(|value| *value == Value::Null))
+                };
+                self.now.handshake = self.now.handshake.take().filter(|h| !lacks(h));
                 self.status
                     .send_modify(|status| status.trouble = Some(trouble));
                 Event::KeyPending
