@@ -60,6 +60,16 @@ impl Bench {
         }
     }
 
+    /// Waits for the proc file of a job, which its own thread writes.
+    fn until_begun(&self, jid: &str) {
+        let proc = self.dispatcher.inner.base().settings.cachedir.join("proc");
+        let end = Instant::now() + Duration::from_secs(20);
+        while !proc.join(jid).exists() {
+            assert!(Instant::now() < end, "{jid} has not begun");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     fn ask(&self, fun: &str, arg: Vec<Value>) -> Map {
         assert!(self.submit(&format!("ask {fun} {arg:?}"), fun, arg));
         self.returned()
@@ -208,7 +218,8 @@ fn a_job_beyond_the_limit_waits_counts_as_running_and_survives() {
     assert_eq!(waiting["pid"], 0.into());
     assert_eq!(waiting["queued"], true.into());
     assert_eq!(waiting["queue_type"], "job_queue".into());
-    // What waits is on disk, for the next run of the agent.
+    // What waits is on disk, for the next run of the agent; what runs is, too.
+    bench.until_begun("first");
     let cachedir = bench.dispatcher.inner.base().settings.cachedir.clone();
     let later = Jobs::open(&cachedir, 1, 100);
     assert_eq!(later.counts(), (0, 2));
@@ -290,11 +301,7 @@ fn proc_files_are_there_while_the_job_runs() {
     let bench = Bench::plain();
     let proc = bench.dispatcher.inner.base().settings.cachedir.join("proc");
     assert!(bench.submit("77", "test.sleep", vec![60.into()]));
-    let end = Instant::now() + Duration::from_secs(10);
-    while !proc.join("77").exists() {
-        assert!(Instant::now() < end);
-        thread::sleep(Duration::from_millis(2));
-    }
+    bench.until_begun("77");
     let data = Value::from_msgpack(&std::fs::read(proc.join("77")).unwrap()).unwrap();
     assert_eq!(data.get("jid"), Some(&"77".into()));
     bench.dispatcher.jobs().signal("77", 9);
@@ -309,11 +316,7 @@ fn a_job_that_a_power_cut_ended_is_answered_once() {
     let cachedir = context.settings.cachedir.clone();
     let proc = cachedir.join("proc");
     assert!(bench.submit("cut", "test.sleep", vec![60.into()]));
-    let end = Instant::now() + Duration::from_secs(10);
-    while !proc.join("cut").exists() {
-        assert!(Instant::now() < end);
-        thread::sleep(Duration::from_millis(2));
-    }
+    bench.until_begun("cut");
     // One whose return was stored, and the power failed before its proc file was gone.
     std::fs::copy(proc.join("cut"), proc.join("stored")).unwrap();
     let mut data = Value::from_msgpack(&std::fs::read(proc.join("stored")).unwrap()).unwrap();
